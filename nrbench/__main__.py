@@ -1,0 +1,5 @@
+"""`python -m nrbench` is the command `nrbench`."""
+
+from nrbench.cli import main
+
+main()

@@ -1,0 +1,197 @@
+"""The terminal: progress on standard error, tables on standard output."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+
+from rich import box
+from rich.console import Console, Group
+from rich.live import Live
+from rich.logging import RichHandler
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from nrbench.leaderboard import Leaderboard
+from nrbench.report.cost import Cost, Place
+from nrbench.report.table import (
+    RANKING_HEADERS,
+    Entry,
+    Table,
+    failures,
+    printable,
+    provenance,
+    ranking_rows,
+    ranking_title,
+    tables,
+)
+from nrbench.runlog import Event, RunLog, Watcher, unwatched
+from nrbench.runner import Plan
+from nrbench.suite import Suite
+
+_STYLES = {"best": "bold green", "second": "underline", "": ""}
+
+
+def log_to(console: Console, *, verbosity: int) -> None:
+    """Send nrbench's log to a console: warnings, and more with each step of verbosity."""
+    level = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO}.get(verbosity, logging.DEBUG)
+    handler = RichHandler(console=console, show_time=False, show_path=False, markup=False)
+    logger = logging.getLogger("nrbench")
+    logger.handlers[:] = [handler]
+    logger.setLevel(level)
+
+
+def print_leaderboard(console: Console, board: Leaderboard, suite: Suite, costs: Mapping[Place, Cost]) -> None:
+    """Print every table of a leaderboard, its rankings and what it was computed with."""
+    for table in tables(board, suite, costs):
+        for part in _fitting(table, console.width):
+            console.print(_method_table(part))
+    for ranking in board.rankings:
+        console.print(plain_table(ranking_title(ranking), RANKING_HEADERS, list(ranking_rows(ranking))))
+    console.print(
+        Text("Accuracy in %, ± over noise draws ± over seeds; shared letters: not resolved at 5 %.", style="dim")
+    )
+    console.print(Text(provenance(board), style="dim"))
+    for flag in (*board.flags, *failures(board)):
+        console.print(Text(f"! {flag}", style="yellow"))
+
+
+_METHOD_WIDTH, _ENTRY_WIDTH, _COST_WIDTH = 18, 13, 8
+
+
+def _fitting(table: Table, width: int) -> Iterator[Table]:
+    """Yield a table in parts of as many columns as fit into a width."""
+    room = max(1, (width - _METHOD_WIDTH - 2 - _COST_WIDTH) // _ENTRY_WIDTH)
+    for start in range(0, len(table.columns), room):
+        columns = table.columns[start : start + room]
+        lines = [replace(line, entries=line.entries[start : start + room]) for line in table.lines]
+        yield replace(table, columns=columns, lines=tuple(lines))
+
+
+def _method_table(table: Table) -> RichTable:
+    grid = RichTable(
+        title=Text(table.title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+    )
+    grid.add_column("method", max_width=_METHOD_WIDTH, overflow="fold")
+    for column in table.columns:
+        grid.add_column(Text(column), justify="right")
+    grid.add_column(Text("passes\n×time"), justify="right")
+    for line in table.lines:
+        cost = Group(Text(_number(line.passes), justify="right"), Text(_number(line.relative_time, "×"), style="dim"))
+        grid.add_row(Text(line.method), *map(_entry, line.entries), cost)
+    return grid
+
+
+def _number(value: float | None, before: str = "") -> str:
+    return "" if value is None else f"{before}{value:.2f}"
+
+
+def _entry(entry: Entry) -> Group:
+    failed = entry.row is not None and entry.row.status != "ok"
+    value = Text(entry.value, style="red" if failed else _STYLES[entry.standing], justify="right")
+    return Group(value, Text(entry.spread(digits=1), style="dim", justify="right"))
+
+
+def plain_table(title: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> RichTable:
+    """Return a table of texts; the first column is aligned left, numbers right."""
+    grid = RichTable(title=Text(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, header in enumerate(headers):
+        numeric = bool(rows) and all(not row[index] or row[index][0] in "0123456789-" for row in rows)
+        grid.add_column(Text(header), justify="right" if index and numeric else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*map(Text, row))
+    return grid
+
+
+class Watch:
+    """Progress of a run, read from its log: a live table on a terminal, one plain line per event elsewhere."""
+
+    def __init__(self, console: Console, suite: Suite, log: RunLog, *, quiet: bool) -> None:
+        self._console, self._suite, self._log = console, suite, log
+        self._show: Watcher = unwatched if quiet else (self._live if console.is_terminal else self._plain)
+        self._quiet = quiet
+        self._names: dict[str, str] = {}
+        self._sizes: dict[str, int] = {}
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self._cells = self._progress.add_task("cells", total=None)
+        self._tasks: dict[str, TaskID] = {}
+
+    def planned(self, plan: Plan) -> None:
+        """Take note of what is going to be done."""
+        self._names = self._suite.training_names()
+        self._sizes = {job.training.key: len(job.cells) for job in plan.jobs}
+        self._progress.update(self._cells, total=plan.missing)
+        self._say(
+            f"{self._suite.name}: {len(plan.cells)} cells, {plan.missing} to compute in {len(plan.jobs)} trainings"
+            + (f", {len(plan.failed)} failed before (--retry-failed tries them again)" if plan.failed else "")
+        )
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Follow the log for as long as the context lasts."""
+        self._log.skip()
+        done = threading.Event()
+        follower = threading.Thread(target=self._follow, args=(done,), daemon=True)
+        live = Live(self._progress, console=self._console, refresh_per_second=4, transient=True)
+        with live if self._show == self._live else nullcontext():
+            follower.start()
+            try:
+                yield
+            finally:
+                done.set()
+                follower.join()
+
+    def _follow(self, done: threading.Event) -> None:
+        while True:
+            last = done.wait(0.2)
+            for event in self._log.news():
+                if event.training in self._names:
+                    self._show(event)
+            if last:
+                return
+
+    def _say(self, sentence: str) -> None:
+        if not self._quiet:
+            self._console.print(Text(sentence), soft_wrap=True)
+
+    def _plain(self, event: Event) -> None:
+        name = self._names[event.training]
+        if event.kind == "epoch":
+            loss = "not finite" if event.loss is None else f"{event.loss:.4g}"
+            self._say(f"{name}: epoch {event.epoch}/{self._suite.recipe.epochs}, loss {loss}")
+        elif event.kind == "failed":
+            self._say(f"{name}: failed: {printable(event.message)}")
+        elif event.kind == "finished":
+            self._say(f"{name}: done")
+
+    def _live(self, event: Event) -> None:
+        name, epochs = self._names[event.training], self._suite.recipe.epochs
+        if event.kind == "started":
+            self._tasks[event.training] = self._progress.add_task(f"  {name}", total=epochs)
+        elif event.kind == "epoch" and event.training in self._tasks:
+            self._progress.update(self._tasks[event.training], completed=event.epoch)
+        elif event.kind == "failed":
+            self._say(f"{name}: failed: {printable(event.message)}")
+        elif event.kind == "finished":
+            self._progress.advance(self._cells, self._sizes[event.training])
+            if event.training in self._tasks:
+                self._progress.remove_task(self._tasks.pop(event.training))

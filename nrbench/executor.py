@@ -1,0 +1,224 @@
+"""Executors: where jobs run."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import traceback
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.context import SpawnContext, SpawnProcess
+from multiprocessing.reduction import ForkingPickler
+from typing import Any, Generic, Literal, TypeVar
+
+from pebble import ProcessExpired, ProcessPool
+from pydantic import Field
+
+from nrbench.component import Component
+from nrbench.errors import DataError, MissingError, NrbenchError, StoreError
+
+Item = TypeVar("Item")
+Value = TypeVar("Value")
+
+FailureKind = Literal["error", "out_of_memory", "timeout", "killed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an item has no value."""
+
+    kind: FailureKind
+    message: str
+    traceback: str = ""
+    refusal: NrbenchError | None = None
+    """The error, if it is not the item's own but would meet every other item too: a full disk, missing data."""
+
+    @classmethod
+    def of(cls, error: BaseException) -> Failure:
+        """Describe an exception; running out of memory is told apart."""
+        message = f"{type(error).__name__}: {error}"
+        hungry = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+        kind: FailureKind = "out_of_memory" if hungry or "DefaultCPUAllocator" in message else "error"
+        refusal = error if isinstance(error, StoreError | DataError | MissingError) else None
+        return cls(kind, message, "".join(traceback.format_exception(error)), refusal)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[Item, Value]):
+    """An item and what became of it."""
+
+    item: Item
+    result: Value | Failure
+
+
+class Executor(Component):
+    """Family: how work is spread; each item comes back exactly once, and one item never takes the others down."""
+
+    @abstractmethod
+    def map(self, work: Callable[[Item], Value], items: Iterable[Item]) -> Iterator[Outcome[Item, Value]]:
+        """Yield an outcome for each item as it finishes; an exception of `work`, or its exit, becomes a `Failure`.
+
+        `KeyboardInterrupt` passes through.
+        """
+
+
+def cores() -> int:
+    """Return the number of cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Serial(Executor):
+    """One item after the other, in this process."""
+
+    name: Literal["serial"] = "serial"
+
+    def map(self, work: Callable[[Item], Value], items: Iterable[Item]) -> Iterator[Outcome[Item, Value]]:
+        for item in items:
+            yield Outcome(item, attempt(work, item))
+
+
+class Processes(Executor):
+    """Worker processes on this machine; one that dies or is too slow costs the item it worked on and no other."""
+
+    name: Literal["processes"] = "processes"
+
+    jobs: int = Field(default_factory=cores, ge=1)
+    """Workers; by default as many as there are cores."""
+    timeout: float | None = Field(default=None, gt=0)
+    """Seconds that an item may take."""
+    retries: int = Field(default=2, ge=0)
+    """How often an item is tried again whose worker was killed from outside (SIGKILL, SIGTERM)."""
+
+    def map(self, work: Callable[[Item], Value], items: Iterable[Item]) -> Iterator[Outcome[Item, Value]]:
+        waiting = deque((item, 0) for item in items)
+        if not waiting:
+            return
+        with _environment(_WORKERS):
+            workers = min(self.jobs, len(waiting))
+            pool = ProcessPool(workers, initializer=_leave_with_parent, context=_Context())
+            try:
+                yield from self._outcomes(pool, work, waiting, workers)
+                pool.close()  # type: ignore[no-untyped-call]
+            except BaseException:
+                pool.stop()  # type: ignore[no-untyped-call]
+                raise
+            finally:
+                pool.join()
+
+    def _outcomes(
+        self, pool: ProcessPool, work: Callable[[Item], Value], waiting: deque[tuple[Item, int]], workers: int
+    ) -> Iterator[Outcome[Item, Value]]:
+        slots = list(range(workers))
+        running: dict[Future[Value | Failure], tuple[Item, int, int]] = {}
+        while waiting or running:
+            while waiting and slots:
+                item, tries = waiting.popleft()
+                try:
+                    sent = bytes(ForkingPickler.dumps((work, item)))
+                except Exception as error:
+                    yield Outcome(item, Failure.of(error))
+                    continue
+                slot = slots.pop()
+                running[pool.schedule(_attempt_sent, (sent, slot), timeout=self.timeout)] = item, tries, slot
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                item, tries, slot = running.pop(future)
+                slots.append(slot)
+                result = self._result(future)
+                if isinstance(result, Failure) and result.message in _FROM_OUTSIDE and tries < self.retries:
+                    waiting.append((item, tries + 1))
+                else:
+                    yield Outcome(item, result)
+
+    def _result(self, future: Future[Value | Failure]) -> Value | Failure:
+        try:
+            return future.result()
+        except TimeoutError:
+            return Failure("timeout", f"it took more than {self.timeout:g} s")
+        except ProcessExpired as death:
+            return Failure("killed", _death(death.exitcode))
+        except BrokenExecutor:
+            return Failure("killed", "no worker could be started")
+        except Exception as error:  # the result could not be sent between processes
+            return Failure.of(error)
+
+
+def _death(code: int) -> str:
+    return f"its process was ended by signal {-code}" if code < 0 else f"its process ended with exit code {code % 256}"
+
+
+_FROM_OUTSIDE = {_death(-signal.SIGKILL), _death(-signal.SIGTERM)}
+"""Deaths that are nobody's fault: the machine was short of memory, or is being shut down."""
+
+SLOT = "NRBENCH_SLOT"
+"""The environment variable that tells a job which of the workers' places it has; two that run at once have different ones."""
+
+
+class _Worker(SpawnProcess):
+    """A process whose exit code 0 is told as 256: the pool takes 0 for a farewell, and its item would wait for ever."""
+
+    @property
+    def exitcode(self) -> int | None:
+        code = super().exitcode
+        return 256 if code == 0 else code
+
+
+class _Context(SpawnContext):
+    Process = _Worker
+
+
+# Freed memory is kept for the next batch instead of being handed back and faulted in again: a float32 evaluation at
+# batch 1,000 takes 221 µs an image instead of 703. glibc reads these when a process starts.
+_WORKERS = {
+    "OMP_NUM_THREADS": "1",  # of other libraries; torch takes the number that the recipe says
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(2**32),
+    "MALLOC_TOP_PAD_": str(2**26),
+}
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables, where they are not set already, for the processes that are started meanwhile."""
+    added = {name: value for name, value in variables.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+def attempt(work: Callable[[Item], Value], item: Item) -> Value | Failure:
+    """Return the value of an item, or the failure that an exception or an exit amounts to."""
+    try:
+        return work(item)
+    except (Exception, SystemExit) as error:
+        return Failure.of(error)
+
+
+def _attempt_sent(sent: bytes, slot: int) -> Any:
+    """Unpack work and item in the worker, where a failure to do so is theirs, and attempt it."""
+    os.environ[SLOT] = str(slot)
+    try:
+        work, item = ForkingPickler.loads(sent)
+    except (Exception, SystemExit) as error:
+        return Failure.of(error)
+    return attempt(work, item)
+
+
+def _leave_with_parent() -> None:
+    """End this worker when the process that started it is gone, however it went."""
+    parent = multiprocessing.parent_process()
+
+    def stay() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=stay, daemon=True).start()

@@ -1,0 +1,300 @@
+"""The leaderboard: stored counts turned into means, uncertainties, differences and ranks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from nrbench.cell import BatchNorm
+from nrbench.component import Frozen, canonical_json
+from nrbench.results import CellFailure, CellResult, Environment
+from nrbench.statistics import (
+    Interval,
+    holm,
+    interquartile_mean,
+    letters,
+    mean,
+    paired_p,
+    quantile,
+    ranks,
+    std,
+    t_interval,
+)
+from nrbench.store import Store
+from nrbench.suite import Column, Suite
+
+Status = Literal["ok", "error", "diverged", "timeout", "out_of_memory", "killed", "incomplete"]
+Found = CellResult | CellFailure | None
+
+
+class Difference(Frozen):
+    """The paired difference to the baseline: same seeds, same draws."""
+
+    to: str
+    mean: float
+    """Percentage points."""
+    interval: Interval | None
+    """95 % t interval over the seeds."""
+
+
+class Row(Frozen):
+    """A method under one column. Accuracies are in percent; a spread that needs more values than there are is null."""
+
+    method: str
+    backbone: str
+    dataset: str
+    noise: str
+    selection: str
+    batch_norm: BatchNorm
+    status: Status
+    reason: str | None = Field(default=None, exclude=True)
+    """The first failure's message; it may name paths, so it is shown but is no part of leaderboard.json."""
+    accuracy: float | None = None
+    """Mean over seeds of the mean over draws."""
+    noise_std: float | None = None
+    """Mean over seeds of the standard deviation over draws (ddof 1)."""
+    weight_std: float | None = None
+    """Standard deviation over seeds of the mean over draws (ddof 1)."""
+    interval: Interval | None = None
+    """95 % t interval over the seeds."""
+    seeds: int = 0
+    """Seeds that the accuracy is the mean of."""
+    draws: int = 0
+    selected_epochs: tuple[int, ...] = ()
+    clean_accuracy_there: float | None = None
+    """Accuracy without noise of the very weights that were judged."""
+    minimum: float | None = None
+    """The worst chip: seeds × draws."""
+    quantile_5: float | None = None
+    """5 % quantile over chips."""
+    yield_1: float | None = None
+    """Share of chips that lose no more than one point against the same weights without noise."""
+    difference: Difference | None = None
+    passes_per_step: float | None = None
+    """Forward-backward passes per training step."""
+    displacement_norm: float | None = None
+    """‖δ‖, mean over chips."""
+    weight_norm: float | None = None
+    """‖w‖, mean over seeds."""
+
+    @property
+    def column(self) -> Column:
+        """What the method was judged under."""
+        return Column(self.dataset, self.backbone, self.selection, self.batch_norm, self.noise)
+
+
+class Rank(Frozen):
+    """Where a method stands over all columns of a ranking."""
+
+    method: str
+    mean_rank: float
+    interval: Interval | None
+    """95 % t interval over the seeds."""
+    group: str
+    """Methods that share a letter are not resolved: paired t test over seeds of the column means, Holm at 5 %."""
+    mean_accuracy: float | None
+    """None unless every cell has a result."""
+    interquartile_mean: float | None
+    complete: bool
+    """Whether every cell has a result; one that has none counts as the worst of its column."""
+
+
+class Ranking(Frozen):
+    """The methods of a suite under one selection and one treatment of BatchNorm, best first."""
+
+    suite: str
+    selection: str
+    batch_norm: BatchNorm
+    columns: int
+    rows: tuple[Rank, ...]
+
+
+class Leaderboard(BaseModel):
+    """All results of a suite. `json_bytes()` is canonical: no times, hosts or paths, the same bytes for the same results."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    schema_version: Literal[1] = Field(default=1, alias="schema", serialization_alias="schema")
+    suite: str
+    baseline: str
+    precision: str
+    environments: tuple[Environment, ...]
+    flags: tuple[str, ...]
+    """What a reader should know before trusting a number."""
+    rows: tuple[Row, ...]
+    rankings: tuple[Ranking, ...]
+    tables: tuple[dict[str, Any], ...] = ()
+    claims: tuple[dict[str, Any], ...] = ()
+
+    @classmethod
+    def of(cls, suite: Suite, store: Store) -> Leaderboard:
+        """Return the leaderboard of what is stored for a suite; cells without a result are shown as such."""
+        found = {
+            (column, method): [store.result(suite.cell(column, method, seed).key) for seed in range(suite.seeds)]
+            for column in suite.columns()
+            for method in suite.methods
+        }
+        rows = tuple(_row(suite, column, method, found) for column, method in found)
+        results = [result for cell in found.values() for result in cell if isinstance(result, CellResult)]
+        environments = {each.fingerprint: each for result in results for each in result.environments}
+        return cls(
+            schema=1,
+            suite=suite.name,
+            baseline=suite.baseline,
+            precision=suite.recipe.precision,
+            environments=tuple(environments[key] for key in sorted(environments)),
+            flags=tuple(_flags(suite, rows, len(environments))),
+            rows=rows,
+            rankings=tuple(_rankings(suite, found)),
+        )
+
+    @property
+    def failed(self) -> int:
+        """The number of rows that are not whole."""
+        return sum(row.status != "ok" for row in self.rows)
+
+    def json_bytes(self) -> bytes:
+        """Return the canonical bytes: keys sorted, rows sorted by their labels."""
+        document = self.model_dump(mode="json", by_alias=True)
+        labels = ("dataset", "backbone", "selection", "batch_norm", "noise", "method")
+        document["rows"].sort(key=lambda row: [row[label] for label in labels])
+        return canonical_json(document).encode() + b"\n"
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Leaderboard:
+        """Return the leaderboard written by `json_bytes`."""
+        return cls.model_validate(json.loads(content))
+
+
+def accuracies(result: CellResult) -> list[float]:
+    """Return the accuracy of each draw in percent."""
+    return [100 * correct / result.images for correct in result.correct]
+
+
+def _row(suite: Suite, column: Column, method: str, found: Mapping[tuple[Column, str], Sequence[Found]]) -> Row:
+    cells = found[column, method]
+    results = [cell for cell in cells if isinstance(cell, CellResult)]
+    failures = [cell for cell in cells if isinstance(cell, CellFailure)]
+    whole = [result for result in results if result.status == "ok"]
+    diverged = any(result.status == "diverged" for result in results)
+    status: Status = "ok"
+    if failures or diverged:
+        status = failures[0].status if failures else "diverged"
+    elif len(results) < suite.seeds:
+        status = "incomplete"
+    row = Row(
+        method=method,
+        backbone=column.backbone,
+        dataset=column.dataset,
+        noise=column.noise,
+        selection=column.selection,
+        batch_norm=column.batch_norm,
+        status=status,
+        reason=_reason(failures[0]) if failures else ("the training loss is not finite" if diverged else None),
+        seeds=len(whole),
+        draws=max((len(result.correct) for result in results), default=0),
+    )
+    if not whole:
+        return row
+    by_seed = [accuracies(result) for result in whole]
+    seed_means = [mean(draws) for draws in by_seed]
+    spreads = [spread for draws in by_seed if (spread := std(draws)) is not None]
+    chips = [accuracy for draws in by_seed for accuracy in draws]
+    clean = [100 * result.clean_correct / result.images for result in whole]
+    close = [100 * (r.clean_correct - correct) <= r.images for r in whole for correct in r.correct]
+    return row.replace(
+        accuracy=mean(seed_means),
+        noise_std=mean(spreads) if spreads else None,
+        weight_std=std(seed_means),
+        interval=t_interval(seed_means),
+        selected_epochs=tuple(result.epoch for result in whole),
+        clean_accuracy_there=mean(clean),
+        minimum=min(chips),
+        quantile_5=quantile(chips, 0.05),
+        yield_1=sum(close) / len(close),
+        difference=_difference(suite.baseline, method, cells, found.get((column, suite.baseline), ())),
+        passes_per_step=mean(result.passes_per_step for result in whole),
+        displacement_norm=_mean_of_known(result.displacement_norm for result in whole),
+        weight_norm=_mean_of_known(result.weight_norm for result in whole),
+    )
+
+
+def _reason(failure: CellFailure) -> str:
+    return failure.message + (f"; it printed {failure.log}" if failure.log else "")
+
+
+def _difference(baseline: str, method: str, cells: Sequence[Found], base: Sequence[Found]) -> Difference | None:
+    pairs = [(score(a), score(b)) for a, b in zip(cells, base, strict=False)]
+    differences = [a - b for a, b in pairs if a is not None and b is not None]
+    if method == baseline or not differences:
+        return None
+    return Difference(to=baseline, mean=mean(differences), interval=t_interval(differences))
+
+
+def score(cell: Found) -> float | None:
+    """Return the mean accuracy over draws in percent, None for a cell that has no number."""
+    return mean(accuracies(cell)) if isinstance(cell, CellResult) and cell.status == "ok" else None
+
+
+def _rankings(suite: Suite, found: Mapping[tuple[Column, str], Sequence[Found]]) -> Iterable[Ranking]:
+    for selection in suite.selections:
+        for mode in suite.evaluation.modes:
+            columns = [c for c in suite.columns() if c.selection == selection and c.batch_norm == mode]
+            yield Ranking(
+                suite=suite.name,
+                selection=selection,
+                batch_norm=mode,
+                columns=len(columns),
+                rows=tuple(_ranked(suite, columns, found)),
+            )
+
+
+def _ranked(suite: Suite, columns: Sequence[Column], found: Mapping[tuple[Column, str], Sequence[Found]]) -> list[Rank]:
+    methods, seeds = list(suite.methods), range(suite.seeds)
+    scores = {(c, m): [score(cell) for cell in found[c, m]] for c in columns for m in methods}
+    by_seed: dict[str, list[float]] = {method: [] for method in methods}
+    for seed in seeds:
+        placed = [ranks([scores[column, method][seed] for method in methods]) for column in columns]
+        for index, method in enumerate(methods):
+            by_seed[method].append(mean(ranked[index] for ranked in placed))
+    complete = {m: all(value is not None for c in columns for value in scores[c, m]) for m in methods}
+    known = {m: [value for c in columns for value in scores[c, m] if value is not None] for m in methods}
+    column_means = {m: [mean(known[m][s :: suite.seeds]) for s in seeds] for m in methods if complete[m]}
+    order = sorted(methods, key=lambda m: (mean(by_seed[m]), methods.index(m)))
+    whole = [m for m in order if complete[m]]
+    p_values = {(a, b): paired_p(column_means[a], column_means[b]) for a, b in combinations(whole, 2)}
+    groups = letters(whole, holm(p_values))
+    return [
+        Rank(
+            method=m,
+            mean_rank=mean(by_seed[m]),
+            interval=t_interval(by_seed[m], lowest=1, highest=len(methods)),
+            group=groups.get(m, ""),
+            mean_accuracy=mean(known[m]) if complete[m] else None,
+            interquartile_mean=interquartile_mean(known[m]) if complete[m] else None,
+            complete=complete[m],
+        )
+        for m in order
+    ]
+
+
+def _flags(suite: Suite, rows: Sequence[Row], environments: int) -> Iterable[str]:
+    if any(row.status != "ok" for row in rows):
+        yield "some cells have no result"
+    if environments > 1:
+        yield "mixed environments"
+    if suite.seeds < 3:
+        yield "fewer than 3 seeds"
+    for label, selection in suite.selections.items():
+        scorings = (selection.scoring(noise) for noise in suite.noise.values())
+        if any(scoring is not None and scoring.on == "test" for scoring in scorings):
+            yield f"{label}: selected on test"
+
+
+def _mean_of_known(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return mean(known) if known else None

@@ -1,0 +1,147 @@
+"""Methods: what stands where `loss.backward()` stood in a training step."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from nrbench.chance import Chance
+from nrbench.component import Component
+from nrbench.perturbation import NONE, Perturbation, Weights, forward_at
+
+State = dict[str, Any]
+"""What a method remembers between steps: tensors, integers and floats by name; it travels in the checkpoint."""
+
+BatchNormStatistics = Literal["first", "clean", "perturbed", "both"]
+"""Which passes of a step update running statistics; a step without such a pass makes an extra forward pass at w."""
+
+
+@dataclass(slots=True)
+class Step:
+    """One batch, and what a method may do with it."""
+
+    model: nn.Module
+    images: Tensor
+    """Float tensor, batch × channels × height × width, augmented and normalised."""
+    labels: Tensor
+    criterion: Callable[[Tensor, Tensor], Tensor]
+    progress: float
+    """t/T for step t = 0 … T-1 of T."""
+    chance: Chance
+    state: State
+    dropout_seed: int
+    """All passes of a step share their dropout masks."""
+    strength: float = 1.0
+    """What every displacement of this step is multiplied with."""
+    bn_statistics: BatchNormStatistics = "first"
+    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
+    passes: float = 0.0
+    """Forward-backward passes over the batch so far: the cost of the step."""
+    _statistics_updated: bool = field(default=False, init=False)
+
+    def backward(self, delta: Weights = NONE, *, share: float = 1.0, rows: slice | None = None) -> Tensor:
+        """Add share · ∇L(w + strength · δ) on those rows of the batch to each `.grad`; return the loss, detached."""
+        images, labels = (self.images, self.labels) if rows is None else (self.images[rows], self.labels[rows])
+        scaled = self._scaled(delta)
+        updates = self._updates_statistics(clean=not scaled)
+        torch.manual_seed(self.dropout_seed)
+        with self.autocast():
+            logits = forward_at(self.model, scaled, images, frozen_buffers=not updates)
+        loss = self.criterion(logits if logits.dtype == torch.float64 else logits.float(), labels)
+        (loss if share == 1 else share * loss).backward()  # type: ignore[no-untyped-call]
+        self.passes += len(labels) / len(self.labels)
+        self._statistics_updated |= updates
+        return loss.detach()
+
+    def take_gradient(self, *, keep: float = 0.0) -> Weights:
+        """Return the gradient gathered so far and leave `keep` times it behind."""
+        gradient = {name: p.grad for name, p in self.model.named_parameters() if p.grad is not None}
+        for name, parameter in self.model.named_parameters():
+            parameter.grad = keep * gradient[name] if keep and name in gradient else None
+        return gradient
+
+    def weights(self) -> Weights:
+        """Return the trainable weights w, detached, by name."""
+        return {name: p.detach() for name, p in self.model.named_parameters() if p.requires_grad}
+
+    def finish(self) -> None:
+        """Make the extra pass at w when no pass of this step was one that updates running statistics."""
+        if self._statistics_updated or not any(True for _ in self.model.buffers()):
+            return
+        torch.manual_seed(self.dropout_seed)
+        with torch.no_grad(), self.autocast():
+            self.model(self.images)
+        self.passes += 1 / 3  # a backward pass costs about two forward ones
+
+    def _scaled(self, delta: Weights) -> Weights:
+        if not delta or self.strength == 0:
+            return NONE
+        if self.strength == 1:
+            return delta
+        return dict(zip(delta, torch._foreach_mul(list(delta.values()), self.strength), strict=True))
+
+    def _updates_statistics(self, *, clean: bool) -> bool:
+        match self.bn_statistics:
+            case "first":
+                return self.passes == 0
+            case "clean":
+                return clean
+            case "perturbed":
+                return not clean
+            case "both":
+                return True
+
+
+class Method(Component):
+    """Family: how the gradient of a step is found. The trainer owns data, optimizer, learning rate and checkpoint."""
+
+    rampable: ClassVar[bool] = True
+    """Whether strength 0 makes it bit-equal to SGD in one pass; only such a method can be ramped."""
+
+    @abstractmethod
+    def backward(self, step: Step) -> Tensor:
+        """Fill every `.grad`, which is None at the start, and return the loss that was differentiated, detached."""
+
+    def planned_passes(self) -> float:
+        """Return the forward-backward passes per step that a plan counts with; what a step made is measured."""
+        return 1.0
+
+    def after_update(self, step: Step) -> None:
+        """Called once the optimizer has moved the weights; does nothing by default."""
+
+    def evaluation_weights(self, state: State) -> Weights | None:
+        """Return the weights to be judged, such as a running average; None means the weights as trained."""
+        return None
+
+
+def displaced_backward(step: Step, perturbation: Perturbation, *, mix: float = 1.0, samples: int = 1) -> Tensor:
+    """Fill the gradient with mix · ∇L(w + strength · δ) + (1 - mix) · ∇L(w) and return the loss at the displaced weights.
+
+    `samples` splits the batch into as many parts, each of which meets a δ of its own (Bisla et al. 2022, LPF-SGD).
+    At strength 0 this is one plain backward pass.
+    """
+    if step.strength == 0:
+        return step.backward()
+    gradient = None
+    if perturbation.needs_gradient or mix < 1:
+        step.backward()
+        gradient = step.take_gradient(keep=1 - mix)
+    size, weights = len(step.labels), step.weights()
+    edges = [size * part // samples for part in range(samples + 1)]
+    loss = torch.zeros((), device=step.labels.device)
+    for part, (start, stop) in enumerate(pairwise(edges)):
+        if start == stop:
+            continue
+        chance = step.chance.sample(part) if part else step.chance
+        delta = perturbation.displacement(weights, gradient=gradient, chance=chance)
+        share = (stop - start) / size
+        rows = None if samples == 1 else slice(start, stop)
+        loss = loss + share * step.backward(delta, share=mix * share, rows=rows)
+    return loss

@@ -1,0 +1,291 @@
+"""Reading: a YAML file turned into a suite, or into all that is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from nrbench.component import Component, DataFile
+from nrbench.document import Node, Path_, count, dotted, load, matched, overlaid, parse, sweeps, variants, with_value
+from nrbench.errors import Mark, Problem, SuiteError, UsageError, did_you_mean
+from nrbench.registry import Registry
+from nrbench.suite import SECTIONS, Suite, shipped_suites
+
+MAX_ROWS = 10_000
+"""Rows that the sweeps of one label may make."""
+
+
+def load_suite(path: str | Path, registry: Registry, *, settings: Sequence[str] = ()) -> Suite:
+    """Return the suite in a file, with `settings` such as "recipe.epochs=1" laid over it.
+
+    Raise `SuiteError` with every mistake in it, each at its file, line and column.
+    """
+    path = Path(path)
+    root = _extended(path, ())
+    for setting in settings:
+        root = _set(root, setting)
+    return _Reader(root, registry).suite()
+
+
+def _set(root: Node, setting: str) -> Node:
+    """Lay "path=value" over a suite. A label may hold `=`: the path is as much of the text as names something there is."""
+    places = [match.start() for match in re.finditer("=", setting)]
+    if not places or not setting[: places[0]] or not setting[places[-1] + 1 :]:
+        raise UsageError(f"--set {setting}: expected path=value, where null deletes")
+    depths = [matched(root, setting[:place]) for place in places]
+    place = places[depths.index(max(depths))]
+    value = parse(setting[place + 1 :], f"--set {setting}")
+    _check_deletion(root, value, setting[:place])
+    return with_value(root, setting[:place], value)
+
+
+def _check_deletion(root: Node, value: Node, path: str) -> None:
+    section, _, label = path.partition(".")
+    labels = root.value[section].value if section in SECTIONS and section in root.value else None
+    if value.value is None and isinstance(labels, dict) and label and "." not in label and label not in labels:
+        raise SuiteError([_nothing_to_delete(value.key or value.mark, section, label, labels)])
+
+
+def _nothing_to_delete(mark: Mark, section: str, label: str, labels: Iterable[str]) -> Problem:
+    return Problem(
+        mark, f"{section}.{label}", "there is nothing of that label to delete", did_you_mean(label, list(labels))
+    )
+
+
+def locked_suite(path: Path, registry: Registry) -> Suite:
+    """Return the suite that was locked in a file by `Suite.lock`."""
+    try:
+        return Suite.model_validate_json(path.read_bytes(), context={"registry": registry})
+    except ValidationError as error:
+        problems = [Problem(Mark(str(path)), dotted(detail["loc"]), detail["msg"]) for detail in error.errors()]
+        raise SuiteError(problems) from None
+
+
+def _extended(path: Path, seen: tuple[Path, ...]) -> Node:
+    root = load(path)
+    if not isinstance(root.value, dict):
+        raise SuiteError([Problem(root.mark, "", "a suite is a mapping")])
+    base = root.value.get("extends")
+    if base is None:
+        return root
+    if not isinstance(base.value, str):
+        raise SuiteError([Problem(base.mark, "extends", "expected the path of another suite")])
+    target = path.parent / base.value
+    if not target.is_file():
+        target = shipped_suites().get(base.value, target)
+    chain = (*seen, path.resolve())
+    if target.resolve() in chain:
+        raise SuiteError([Problem(base.mark, "extends", f"{base.value} extends this file in turn")])
+    if not target.is_file():
+        raise SuiteError([Problem(base.mark, "extends", f"there is no file {target} and no suite of that name")])
+    own = {key: child for key, child in root.value.items() if key != "extends"}
+    below = _extended(target, chain)
+    problems = [
+        _nothing_to_delete(child.key or child.mark, section, label, known)
+        for section in SECTIONS
+        if section in own and isinstance(own[section].value, dict)
+        for known in [below.value[section].value if section in below.value else {}]
+        for label, child in own[section].value.items()
+        if child.value is None and label not in known
+    ]
+    if problems:
+        raise SuiteError(problems)
+    return overlaid(below, Node(own, root.mark))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    root: Node
+    registry: Registry
+
+    def suite(self) -> Suite:
+        problems: list[Problem] = []
+        sections: dict[str, dict[str, Component]] = {}
+        for section, family in SECTIONS.items():
+            if section in self.root.value:
+                sections[section] = self._section(section, family, self.root.value[section], problems)
+        rest = Node({k: v for k, v in self.root.value.items() if k not in sections}, self.root.mark)
+        for path, sweep in sweeps(rest):
+            problems.append(Problem(sweep.mark, dotted(path), "sweeps are for components, not for this"))
+        fields: dict[str, Any] = rest.plain() | sections
+        try:
+            suite = Suite.model_validate(fields, context={"registry": self.registry})
+        except ValidationError as error:
+            broken = {problem.path.partition(".")[0] for problem in problems}
+            found = _problems(error, self.root, (), model=Suite, registry=self.registry)
+            raise SuiteError(problems + [p for p in found if p.path.partition(".")[0] not in broken]) from None
+        problems += self._contradictions(suite)
+        if problems:
+            raise SuiteError(problems)
+        return suite
+
+    def _section(
+        self, section: str, family: type[Component], node: Node, problems: list[Problem]
+    ) -> dict[str, Component]:
+        components: dict[str, Component] = {}
+        if not isinstance(node.value, dict):
+            problems.append(Problem(node.mark, section, "expected labels, each with a component"))
+            return components
+        for label, child in node.value.items():
+            if not label.isprintable() or not label.strip():
+                problems.append(Problem(child.key or child.mark, section, f"the label {label!r} cannot be printed"))
+                continue
+            empty = [(path, sweep) for path, sweep in sweeps(child) if not _items(sweep)]
+            for path, sweep in empty:
+                problems.append(Problem(sweep.mark, dotted((section, label, *path)), "a sweep needs a list of values"))
+            rows = 0 if empty else count(child)
+            if rows > MAX_ROWS:
+                message = f"its sweeps make {rows:,} rows, more than {MAX_ROWS:,}"
+                problems.append(Problem(child.mark, dotted((section, label)), message))
+            for variant in variants(child) if 0 < rows <= MAX_ROWS else ():
+                try:
+                    component = self._component(family, variant)
+                    full = self._label(label, child, component)
+                except ValidationError as error:
+                    problems += _problems(error, variant, (section, label), model=family, registry=self.registry)
+                except _LabelError as error:
+                    problems.append(Problem(child.key or child.mark, dotted((section, label)), str(error)))
+                except Exception as error:  # of a plugin's own validation
+                    message = f"{type(error).__name__}: {error}"
+                    problems.append(Problem(child.mark, dotted((section, label)), message))
+                else:
+                    if full in components:
+                        message = f"the label {full!r} is taken; name in it what differs"
+                        problems.append(Problem(child.key or child.mark, dotted((section, label)), message))
+                    components[full] = component
+        return components
+
+    def _component(self, family: type[Component], node: Node) -> Component:
+        context = {"registry": self.registry}
+        component: Component = TypeAdapter(family).validate_python(node.plain(), context=context)
+        _ = component.fingerprint  # raises for a field that no key can be made of
+        return component
+
+    def _label(self, label: str, node: Node, component: Component) -> str:
+        named = [match.group(1) for match in _FIELD.finditer(label)]
+        for path, _ in sweeps(node):
+            field = dotted(path)
+            if field and not any(name == field or name.startswith(f"{field}.") for name in named):
+                raise _LabelError(f"the label does not say the swept {field}: write '{label} {{{field}}}', say")
+        return render_label(label, component)
+
+    def _contradictions(self, suite: Suite) -> Iterator[Problem]:
+        if suite.report.baseline is not None and suite.report.baseline not in suite.methods:
+            hint = did_you_mean(suite.report.baseline, list(suite.methods))
+            mark = self.root.locate(("report", "baseline"))
+            yield Problem(mark, "report.baseline", f"no method is labelled {suite.report.baseline!r}", hint)
+        if suite.recipe.held_out == 0:
+            for label, selection in suite.selections.items():
+                noise = next(iter(suite.noise.values()))
+                if (scoring := selection.scoring(noise)) is not None and scoring.on == "validation":
+                    path = ("selections", label, "on")
+                    message = "there is no validation set: recipe.held_out is 0"
+                    yield Problem(self.root.locate(path), dotted(path), message, "hold some out, or choose on test")
+
+
+class _LabelError(Exception):
+    """A label that cannot be made out."""
+
+
+_FIELD = re.compile(r"\{([A-Za-z_][\w.]*)\}")
+
+
+def render_label(label: str, component: Component) -> str:
+    """Return the label with each {dotted.field} replaced by the component's value of it."""
+
+    def value_of(match: re.Match[str]) -> str:
+        value: Any = component
+        for step in match.group(1).split("."):
+            fields = list(type(value).model_fields) if isinstance(value, BaseModel) else []
+            if step in fields:
+                value = getattr(value, step)
+            elif isinstance(value, tuple) and step.isdecimal() and int(step) < len(value):
+                value = value[int(step)]
+            else:
+                raise _LabelError(f"{match.group()} names no field; there are {', '.join(fields)}")
+        return _shown(match.group(), value)
+
+    return _FIELD.sub(value_of, label)
+
+
+def _shown(field: str, value: Any) -> str:
+    if isinstance(value, DataFile):
+        return Path(value.path).stem
+    if isinstance(value, Component):
+        return value.name
+    if isinstance(value, BaseModel):
+        raise _LabelError(f"{field} is a map; name one of its fields: {', '.join(type(value).model_fields)}")
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _items(sweep: Node) -> list[Node]:
+    values = sweep.value["sweep"].value
+    return values if isinstance(values, list) else []
+
+
+_SENTENCES = {
+    "missing": "it is required",
+    "too_short": "at least one is needed",
+    "tuple_type": "expected a list",
+    "dict_type": "expected a map",
+    "union_tag_not_found": "it needs a name: one of {discriminator}",
+    "union_tag_invalid": "{tag!r} is none of {expected_tags}",
+    "string_pattern_mismatch": "expected lower-case letters, digits, - and _, a letter first",
+}
+"""Sentences for those of pydantic's that speak of Python."""
+
+
+def _problems(
+    error: ValidationError, node: Node, prefix: Path_, *, model: type[BaseModel], registry: Registry
+) -> Iterator[Problem]:
+    for detail in error.errors(include_url=False):
+        location = tuple(step for step in detail["loc"] if step != "[key]")
+        kind = detail["type"]
+        mark = node.locate(location, key=kind == "extra_forbidden" or "[key]" in detail["loc"])
+        message, _, hint = detail["msg"].partition("; ")
+        if kind in _SENTENCES:
+            message, hint = _SENTENCES[kind].format(**detail.get("ctx", {})), ""
+        elif kind in ("float_type", "int_type") and isinstance(detail["input"], list):
+            hint = "for a row for each value write {sweep: [...]}"
+        elif kind in ("value_error", "assertion_error"):
+            message = message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
+        elif kind == "extra_forbidden":
+            fields = _fields_at(model, node.plain(), location[:-1], registry)
+            if model is Suite and len(location) == 1:
+                fields.append("extends")
+            message, hint = (
+                "there is no such field",
+                did_you_mean(location[-1], fields) or f"there are {', '.join(fields)}",
+            )
+        path = node.known(location) if kind != "missing" else (*node.known(location[:-1]), location[-1])
+        yield Problem(mark, dotted((*prefix, *path)), message, hint)
+
+
+def _fields_at(kind: Any, value: Any, path: Path_, registry: Registry) -> list[str]:
+    """Return the names of the fields that the model at `path` inside a value of type `kind` has."""
+    if path and isinstance(path[0], int) and isinstance(value, list):
+        return _fields_at(kind, value[path[0]], path[1:], registry)
+    if not isinstance(value, dict):  # the step is the tag that pydantic adds for a union
+        return _fields_at(kind, value, path[1:], registry) if path else []
+    options = [
+        registry.find(model, value.get("name")) if issubclass(model, Component) and model.leaf_name() is None else model
+        for model in _models(kind)
+    ]
+    named = [m for m in options if "name" not in m.model_fields or m.model_fields["name"].default == value.get("name")]
+    model = max(named or options, key=lambda option: len(set(value) & set(option.model_fields)), default=None)
+    if model is None or not path:
+        return list(model.model_fields) if model else []
+    if path[0] in model.model_fields:
+        return _fields_at(model.model_fields[str(path[0])].annotation, value[path[0]], path[1:], registry)
+    return _fields_at(kind, value, path[1:], registry)
+
+
+def _models(kind: Any) -> list[type[BaseModel]]:
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return [kind]
+    return [model for part in get_args(kind) for model in _models(part)]

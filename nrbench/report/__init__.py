@@ -1,0 +1,35 @@
+"""Reports: a leaderboard as JSON, CSV, Markdown and HTML files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nrbench import disk
+from nrbench.component import canonical_json
+from nrbench.leaderboard import Leaderboard
+from nrbench.report.cost import costs
+from nrbench.report.csv import csv_text
+from nrbench.report.html import html_page
+from nrbench.report.markdown import markdown_text
+from nrbench.store import Store
+from nrbench.suite import Suite
+
+
+def write_reports(board: Leaderboard, suite: Suite, store: Store, folder: Path) -> dict[str, Path]:
+    """Write every report of a leaderboard into a folder and return the files by format.
+
+    `cost.json` holds what depends on the machine: times.
+    """
+    spent = costs(suite, store)
+    contents = {
+        "json": board.json_bytes(),
+        "csv": csv_text(board).encode(),
+        "md": markdown_text(board, suite, spent).encode(),
+        "html": html_page(board, suite, spent).encode(),
+    }
+    files = {kind: folder / f"leaderboard.{kind}" for kind in contents}
+    for kind, content in contents.items():
+        disk.write(files[kind], content)
+    rows = [cost.model_dump(mode="json") for cost in spent.values()]
+    disk.write(folder / "cost.json", canonical_json({"schema": 1, "rows": rows}).encode() + b"\n")
+    return files

@@ -1,0 +1,30 @@
+"""The leaderboard as one self-contained HTML page, readable without JavaScript."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from nrbench.leaderboard import Leaderboard
+from nrbench.report.cost import Cost, Place
+from nrbench.report.table import EXPLANATION, RANKING_HEADERS, SCOPE, provenance, ranking_rows, ranking_title, tables
+from nrbench.suite import Suite
+
+
+def html_page(board: Leaderboard, suite: Suite, costs: Mapping[Place, Cost]) -> str:
+    """Return the page; every label in it is escaped, and it asks the network for nothing."""
+    environment = Environment(
+        loader=PackageLoader("nrbench.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    page = environment.get_template("leaderboard.html").render(
+        board=board,
+        suite=suite,
+        tables=list(tables(board, suite, costs)),
+        rankings=[(ranking_title(ranking), list(ranking_rows(ranking))) for ranking in board.rankings],
+        ranking_headers=RANKING_HEADERS,
+        explanation=EXPLANATION,
+        scope=SCOPE,
+        provenance=provenance(board),
+    )
+    return page + "\n"

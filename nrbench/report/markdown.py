@@ -1,0 +1,73 @@
+"""The leaderboard as Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from tabulate import tabulate
+
+from nrbench.leaderboard import Leaderboard
+from nrbench.report.cost import Cost, Place
+from nrbench.report.table import (
+    EXPLANATION,
+    RANKING_HEADERS,
+    SCOPE,
+    Entry,
+    Table,
+    failures,
+    provenance,
+    ranking_rows,
+    ranking_title,
+    tables,
+)
+from nrbench.suite import Suite
+
+
+def markdown_text(board: Leaderboard, suite: Suite, costs: Mapping[Place, Cost]) -> str:
+    """Return a page with the rankings, a table for each backbone and data set, and what the numbers mean."""
+    return "\n".join(_parts(board, suite, costs)) + "\n"
+
+
+def _parts(board: Leaderboard, suite: Suite, costs: Mapping[Place, Cost]) -> Iterator[str]:
+    yield f"# {escape(board.suite)}\n"
+    if suite.description:
+        yield escape(suite.description) + "\n"
+    yield from (f"- **{escape(flag)}**" for flag in (*board.flags, *failures(board)))
+    for table in tables(board, suite, costs):
+        yield f"\n## {escape(table.title)}\n"
+        yield _grid(_rows(table), ("method", *table.columns, "passes", "time"))
+    for ranking in board.rankings:
+        yield f"\n## {escape(ranking_title(ranking))}\n"
+        yield _grid(list(ranking_rows(ranking)), RANKING_HEADERS)
+    yield f"\n{EXPLANATION} Best in bold, second best in italics. `passes` is forward-backward passes per training step,"
+    yield f"`time` the training time divided by that of {escape(board.baseline)} on the same machine. Methods that share a"
+    yield "group letter are not resolved (paired t test over seeds, Holm at 5 %)."
+    yield f"{SCOPE} {escape(provenance(board))}"
+
+
+def _rows(table: Table) -> list[tuple[str, ...]]:
+    return [
+        (
+            line.method,
+            *map(_cell, line.entries),
+            "" if line.passes is None else f"{line.passes:.2f}",
+            "" if line.relative_time is None else f"{line.relative_time:.2f}",
+        )
+        for line in table.lines
+    ]
+
+
+def _cell(entry: Entry) -> str:
+    mark = {"best": "**", "second": "*", "": ""}[entry.standing]
+    return f"{mark}{entry.value}{mark} {entry.spread()}".rstrip()
+
+
+def _grid(rows: Sequence[Sequence[str]], headers: Sequence[str]) -> str:
+    labelled = [[escape(row[0]), *row[1:]] for row in rows]
+    return tabulate(labelled, [escape(header) for header in headers], tablefmt="pipe", disable_numparse=True)
+
+
+def escape(text: str) -> str:
+    """Return text that Markdown shows as it is."""
+    return re.sub(r"([\\`*_{}\[\]<>#|~&])", r"\\\1", text)

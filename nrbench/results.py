@@ -1,0 +1,76 @@
+"""Results: what a cell is found to be, as it is stored."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+
+import nrbench
+from nrbench.component import Frozen
+from nrbench.executor import FailureKind
+
+
+class Environment(Frozen):
+    """What equal bytes depend on beside the configuration; more than one in a leaderboard is a flag."""
+
+    nrbench: str
+    torch: str
+    numpy: str
+    device: str
+    """`cpu`, or the accelerator's name."""
+    capability: str
+    """The instruction set torch computes with on the CPU, or the accelerator's compute capability."""
+
+
+def environment(device: torch.device) -> Environment:
+    """Return the environment of this process for a device."""
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+        capability = "{}.{}".format(*torch.cuda.get_device_capability(device))
+    else:
+        name, capability = device.type, torch.backends.cpu.get_cpu_capability()
+    return Environment(
+        nrbench=nrbench.__version__,
+        torch=str(torch.__version__),
+        numpy=np.__version__,
+        device=name,
+        capability=capability,
+    )
+
+
+class CellResult(Frozen):
+    """A cell's counts of right answers; every number on the leaderboard is made of these."""
+
+    status: Literal["ok", "diverged"] = "ok"
+    correct: tuple[int, ...]
+    """Right answers of each draw."""
+    images: int
+    """Images in the test set."""
+    epoch: int
+    """The epoch that was judged."""
+    clean_correct: int
+    """Right answers of the same weights without noise."""
+    displacement_norm: float | None
+    """‖δ‖, mean over the draws; None when the weights are not finite."""
+    weight_norm: float | None
+    """‖w‖ over all trainable weights."""
+    epochs: int
+    """Epochs trained."""
+    loss: float | None
+    """Training loss of the last epoch; None when it is not finite."""
+    passes_per_step: float
+    """Forward-backward passes per step, mean over the training."""
+    environments: tuple[Environment, ...]
+    """Those it was trained and judged in; one, unless a training was resumed or a cell added elsewhere."""
+
+
+class CellFailure(Frozen):
+    """A cell without a result: shown, and skipped until failures are retried."""
+
+    status: FailureKind
+    message: str
+    traceback: str = ""
+    log: str | None = None
+    """The file with what its job printed, if it printed anything."""

@@ -1,0 +1,170 @@
+"""Suites: a YAML file turned into every cell it asks for, or into all that is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from itertools import product
+from pathlib import Path
+from typing import Annotated
+
+import torch
+from pydantic import AfterValidator, Field
+
+from nrbench.backbone import Backbone
+from nrbench.cell import BatchNorm, Cell, Evaluation, Training
+from nrbench.component import Component, Frozen, Name
+from nrbench.dataset import Dataset
+from nrbench.errors import UsageError, did_you_mean
+from nrbench.method import Method
+from nrbench.perturbation import NoiseModel
+from nrbench.recipe import Recipe
+from nrbench.selection import BestEpoch, Selection
+
+SECTIONS: Mapping[str, type[Component]] = {
+    "datasets": Dataset,
+    "backbones": Backbone,
+    "methods": Method,
+    "noise": NoiseModel,
+    "selections": Selection,
+}
+"""The sections of a suite that map labels to components."""
+
+DEFAULT_SELECTION = "best epoch on validation"
+
+
+def _is_no_store(name: str) -> str:
+    if name == "store":
+        raise ValueError("'store' is the name of the directory of all results")
+    return name
+
+
+class Report(Frozen):
+    """What the leaderboard compares."""
+
+    baseline: str | None = None
+    """The label of the method that differences and relative times are taken to; the first method if it is not said."""
+
+
+class Suite(Frozen):
+    """A benchmark: every method × noise model × backbone × data set × selection, with so many seeds and draws."""
+
+    name: Annotated[Name, AfterValidator(_is_no_store)]
+    """Names the directory of the leaderboard."""
+    description: str = ""
+    """Shown on the leaderboard."""
+    seeds: int = Field(default=5, ge=1, le=1000)
+    """Trainings of everything, with seeds 0, 1, …: nobody picks them."""
+    draws: int = Field(default=10, ge=1, le=100_000)
+    """Noisy copies of each trained network."""
+    datasets: dict[str, Dataset] = Field(min_length=1)
+    """What is learned."""
+    backbones: dict[str, Backbone] = Field(min_length=1)
+    """What is trained."""
+    recipe: Recipe = Recipe()
+    """How everything is trained, whatever the method."""
+    selections: dict[str, Selection] = Field(default={DEFAULT_SELECTION: BestEpoch()}, min_length=1)
+    """Which epoch's weights are judged; one training serves all selections."""
+    methods: dict[str, Method] = Field(min_length=1)
+    """What is compared."""
+    noise: dict[str, NoiseModel] = Field(min_length=1)
+    """What the weights meet when they are judged."""
+    evaluation: Evaluation = Evaluation()
+    """How they are judged."""
+    report: Report = Report()
+    """What the leaderboard compares with."""
+
+    @property
+    def baseline(self) -> str:
+        """The label of the method that the others are compared with."""
+        return self.report.baseline or next(iter(self.methods))
+
+    def for_device(self, device: torch.device) -> Suite:
+        """Return the suite with everything that depends on the device made concrete."""
+        return self.replace(recipe=self.recipe.for_device(device))
+
+    def columns(self) -> Iterator[Column]:
+        """Yield the combinations that every method is judged under, in the order of the file."""
+        sections = (self.datasets, self.backbones, self.selections, self.evaluation.modes, self.noise)
+        return (Column(*labels) for labels in product(*sections))
+
+    def training(self, dataset: str, backbone: str, method: str, seed: int) -> Training:
+        """Return one training by its labels."""
+        return Training(self.datasets[dataset], self.backbones[backbone], self.methods[method], self.recipe, seed)
+
+    def cell(self, column: Column, method: str, seed: int, *, training: Training | None = None) -> Cell:
+        """Return one cell by its labels; a training that is at hand is taken as it is."""
+        noise = self.noise[column.noise]
+        training = training or self.training(column.dataset, column.backbone, method, seed)
+        draws = self.draws if noise.random else 1
+        return Cell(training, noise, draws, self.selections[column.selection], column.batch_norm)
+
+    def cells(self, *, only: Sequence[str] = (), exclude: Sequence[str] = ()) -> Iterator[Cell]:
+        """Yield every cell, trainings kept together; `only` and `exclude` are patterns for labels.
+
+        A cell is left out if patterns are given in `only` and none matches one of its labels, or if one in `exclude` does.
+        """
+        trainings: dict[tuple[str, str, str, int], list[Column]] = {}
+        for column in self.columns():
+            for method in self.methods:
+                labels = (method, column.dataset, column.backbone, column.selection, column.noise)
+                if (only and not _any_match(only, labels)) or _any_match(exclude, labels):
+                    continue
+                for seed in range(self.seeds):
+                    trainings.setdefault((column.dataset, column.backbone, method, seed), []).append(column)
+        for (dataset, backbone, method, seed), columns in trainings.items():
+            training = self.training(dataset, backbone, method, seed)
+            for column in columns:
+                yield self.cell(column, method, seed, training=training)
+
+    def labels(self) -> list[str]:
+        """Return every label that a pattern can match."""
+        return [label for section in SECTIONS for label in getattr(self, section)]
+
+    def training_names(self) -> dict[str, str]:
+        """Return what people call the trainings of this suite, by key."""
+        labels = product(self.methods, self.backbones, self.datasets, range(self.seeds))
+        return {
+            self.training(dataset, backbone, method, seed).key: f"{method}, {backbone}, {dataset}, seed {seed}"
+            for method, backbone, dataset, seed in labels
+        }
+
+    def lock(self) -> bytes:
+        """Return everything that was resolved, as JSON; see `locked_suite`."""
+        return self.model_dump_json(indent=2).encode() + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """The labels of what a method is judged under."""
+
+    dataset: str
+    backbone: str
+    selection: str
+    batch_norm: BatchNorm
+    noise: str
+
+
+def _any_match(patterns: Iterable[str], labels: Iterable[str]) -> bool:
+    return any(label == pattern or fnmatchcase(label, pattern) for pattern in patterns for label in labels)
+
+
+def find_suite(name: str | Path) -> Path:
+    """Return the file of a suite given by path or, for one that comes with nrbench, by name."""
+    path = Path(name)
+    if path.is_file() or path.suffix in (".yaml", ".yml"):
+        return path
+    shipped = shipped_suites()
+    if str(name) in shipped:
+        return shipped[str(name)]
+    hint = did_you_mean(name, list(shipped))
+    raise UsageError(f"no file and no suite named {str(name)!r}; {hint or 'there are ' + ', '.join(shipped)}")
+
+
+def shipped_suites() -> dict[str, Path]:
+    """Return the suites that come with nrbench, by name."""
+    package = Path(__file__).parent
+    folder = next(place for place in (package / "suites", package.parent / "suites") if place.is_dir())
+    files = (path for path in sorted(folder.rglob("*.yaml")) if not path.name.startswith("_"))
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in files}

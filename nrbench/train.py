@@ -1,0 +1,188 @@
+"""Training: one network, from its first weights to its last, an epoch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from nrbench.batches import Batches, Normalisation
+from nrbench.cell import Training
+from nrbench.chance import TrainingChance, derive
+from nrbench.dataset import Images
+from nrbench.method import State, Step
+from nrbench.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """All that a training needs to go on after an epoch as if it had never stopped; there is no generator state."""
+
+    epoch: int
+    tensors: dict[str, Tensor]
+    scalars: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A network at the end of an epoch; epoch 0 is the network as it was initialised."""
+
+    epoch: int
+    loss: float
+    """Mean over the epoch's images of the loss that was differentiated; NaN or infinite when the training diverged."""
+    passes_per_step: float
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    training: Training
+    state: State
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return a copy of the parameters and buffers to be judged, contiguous and on the CPU, by name."""
+        judged = self.model.state_dict() | dict(self.training.method.evaluation_weights(self.state) or {})
+        return {name: _copy(tensor) for name, tensor in judged.items()}
+
+    def checkpoint(self) -> Checkpoint:
+        """Return a copy of everything the rest of the training depends on."""
+        values: dict[str, Any] = {f"model/{name}": tensor for name, tensor in self.model.state_dict().items()}
+        for index, parameter in enumerate(self.model.parameters()):
+            slots = self.optimizer.state.get(parameter, {})
+            values |= {f"optimizer/{index}/{slot}": value for slot, value in slots.items()}
+        values |= {f"method/{name}": value for name, value in self.state.items()}
+        tensors = {name: _copy(value) for name, value in values.items() if isinstance(value, Tensor)}
+        return Checkpoint(self.epoch, tensors, {name: value for name, value in values.items() if name not in tensors})
+
+
+def train(
+    training: Training,
+    images: Images,
+    normalise: Normalisation,
+    *,
+    num_classes: int,
+    device: torch.device,
+    checkpoint: Checkpoint | None = None,
+) -> Iterator[Trained]:
+    """Yield the network after every epoch that is left; the same object each time, so copy what should last.
+
+    `images` are the training images alone, on `device`. Torch's default generator is used up.
+    """
+    recipe = training.recipe
+    model = initial_model(training, num_classes, images.images.shape, device)
+    optimizer = recipe.optimizer.build(model.parameters())
+    state = _restored(checkpoint, model, optimizer)
+    batches = Batches(images, normalise, recipe, training.seed)
+    criterion = partial(cross_entropy, label_smoothing=recipe.label_smoothing)
+    layout = {name: (p.shape, p.stride()) for name, p in model.named_parameters() if _is_dense(p)}
+    total = recipe.epochs * len(batches)
+    now = partial(Trained, model=model, optimizer=optimizer, training=training, state=state)
+    if total == 0:
+        yield now(epoch=0, loss=0.0, passes_per_step=0.0)
+
+    for epoch in range(checkpoint.epoch + 1 if checkpoint else 1, recipe.epochs + 1):
+        model.train()
+        loss = torch.zeros((), device=device)
+        passes = 0.0
+        for number, (batch, labels) in enumerate(batches.epoch(epoch), start=(epoch - 1) * len(batches)):
+            for group in optimizer.param_groups:
+                group["lr"] = recipe.optimizer.lr * recipe.lr_schedule(number / total)
+            step = Step(
+                model=model,
+                images=batch,
+                labels=labels,
+                criterion=criterion,
+                progress=number / total,
+                chance=TrainingChance(training.seed, number, layout, device=device),
+                state=state,
+                dropout_seed=derive("dropout", training.seed, number) & 0xFFFF_FFFF,
+                bn_statistics=recipe.bn_statistics,
+                autocast=autocast(recipe, device),
+            )
+            loss += training.method.backward(step) * len(labels)
+            step.finish()
+            optimizer.step()
+            training.method.after_update(step)
+            optimizer.zero_grad(set_to_none=True)
+            passes += step.passes
+        model.eval()
+        yield now(epoch=epoch, loss=loss.item() / len(images), passes_per_step=passes / len(batches))
+
+
+def initial_model(training: Training, num_classes: int, shape: torch.Size, device: torch.device) -> nn.Module:
+    """Return the network of a training at epoch 0: its weights depend on backbone and seed alone."""
+    torch.manual_seed(derive("initial weights", training.seed) & 0xFFFF_FFFF)
+    channels, height, width = shape[1:]
+    model = training.backbone.build(num_classes=num_classes, input_shape=(channels, height, width)).eval()
+    memory_format = torch.channels_last if training.recipe.channels_last else torch.contiguous_format
+    return model.to(device=device, memory_format=memory_format)  # type: ignore[call-overload, no-any-return]
+
+
+@contextmanager
+def computing(recipe: Recipe, device: torch.device) -> Iterator[None]:
+    """Set torch up for a recipe, and back afterwards: threads, deterministic algorithms, exact float32, a spare generator."""
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    benchmark, tf32 = torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        torch.set_num_threads(recipe.threads)
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.backends.cudnn.benchmark = torch.backends.cudnn.allow_tf32 = False
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+            torch.use_deterministic_algorithms(deterministic)
+            torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = benchmark, tf32
+
+
+class autocast:  # noqa: N801  (it reads as the function it stands for)
+    """The recipe's precision, as a callable that returns a context."""
+
+    def __init__(self, recipe: Recipe, device: torch.device) -> None:
+        self._bfloat16 = recipe.precision == "bfloat16"
+        self._device = device.type
+
+    def __call__(self) -> AbstractContextManager[Any]:
+        return torch.autocast(self._device, torch.bfloat16) if self._bfloat16 else nullcontext()
+
+
+def _restored(checkpoint: Checkpoint | None, model: nn.Module, optimizer: torch.optim.Optimizer) -> State:
+    """Bring model and optimizer to where a checkpoint was taken and return the method's state there."""
+    state: State = {}
+    if checkpoint is None:
+        return state
+    values = checkpoint.tensors | checkpoint.scalars
+    copy_into(
+        model, {name.removeprefix("model/"): value for name, value in values.items() if name.startswith("model/")}
+    )
+    parameters = list(model.parameters())
+    for name, value in values.items():
+        kind, _, rest = name.partition("/")
+        if kind == "method":
+            state[rest] = value.to(parameters[0].device) if isinstance(value, Tensor) else value
+        elif kind == "optimizer":
+            index, _, slot = rest.partition("/")
+            parameter = parameters[int(index)]
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                value = torch.empty_like(parameter, requires_grad=False).copy_(value)  # in the weight's own layout
+            optimizer.state[parameter][slot] = value
+    return state
+
+
+def copy_into(model: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Write stored weights into a model, keeping its memory format: load_state_dict(assign=True) would change it."""
+    with torch.no_grad():
+        for name, tensor in model.state_dict().items():
+            tensor.copy_(weights[name])
+
+
+def _copy(tensor: Tensor) -> Tensor:
+    return tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+
+
+def _is_dense(parameter: Tensor) -> bool:
+    return parameter.is_contiguous() or parameter.is_contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,130 @@
+"""A device as it was measured: a table of errors, levels and stuck cells."""
+
+from __future__ import annotations
+
+import csv
+from functools import cached_property
+from itertools import pairwise
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Discriminator, Field, Tag, ValidationError, field_validator, model_validator
+from torch import Tensor
+
+from nrbench import Chance, DataError, DataFile, Frozen, NoiseModel, Scale, Weights
+
+
+class Point(Frozen):
+    """What was measured at one target."""
+
+    magnitude: float = Field(ge=0)
+    """The target |w| / m, m being the unit of the weight's filter."""
+    mean: float = 0.0
+    """Mean error in the same unit; positive is away from zero."""
+    std: float = Field(ge=0)
+    """Standard deviation of the error in the same unit."""
+
+
+class DeviceProfile(NoiseModel):
+    """A user's own device: the error of a stored weight as a function of its magnitude.
+
+    A weight w = ± a · m is rounded to the nearest level, then becomes ± (a + mean(a)) · m + std(a) · m · z with z standard
+    normal; between the points of the table mean and std are interpolated linearly, and beyond its ends they are held. A
+    stuck cell reads 0 or, stuck on, ± m.
+    """
+
+    name: Literal["device_profile"] = "device_profile"
+
+    table: Annotated[
+        Annotated[tuple[Point, ...], Tag("points")] | Annotated[DataFile, Tag("file")],
+        Discriminator(lambda table: "points" if isinstance(table, list | tuple) else "file"),
+    ]
+    """Points of increasing magnitude, or a CSV file with the columns magnitude, mean and std (`#` starts a comment)."""
+    levels: int | None = Field(default=None, ge=2)
+    """The number of programmable magnitudes, equally spaced from 0 to m; none means analog."""
+    stuck_off: float = Field(default=0.0, ge=0, le=1)
+    """Probability that a weight reads 0, whatever was programmed."""
+    stuck_on: float = Field(default=0.0, ge=0, le=1)
+    """Probability that a weight reads the full magnitude m, with its own sign."""
+    scale: Scale = Scale()
+    """The unit m and the tensors that are stored on the device."""
+
+    @field_validator("table")
+    @classmethod
+    def _is_a_table(cls, table: tuple[Point, ...] | DataFile) -> tuple[Point, ...] | DataFile:
+        try:
+            points = _parsed(table.read()) if isinstance(table, DataFile) else table
+        except DataError:  # a lock that is read where the file is not: the table was checked when it was locked
+            return table
+        if not points:
+            raise ValueError("the table has no points")
+        if any(second.magnitude <= first.magnitude for first, second in pairwise(points)):
+            raise ValueError("the magnitudes of the table must increase")
+        return table
+
+    @model_validator(mode="after")
+    def _shares_are_shares(self) -> DeviceProfile:
+        if self.stuck_off + self.stuck_on > 1:
+            raise ValueError("stuck_off and stuck_on together exceed 1")
+        return self
+
+    @cached_property
+    def points(self) -> tuple[Point, ...]:
+        """The points of the table; `DataError` is raised if they are in a file that has changed since."""
+        return _parsed(self.table.read()) if isinstance(self.table, DataFile) else self.table
+
+    def displacement(self, weights: Weights, *, gradient: Weights | None, chance: Chance) -> Weights:
+        delta = {}
+        for name, unit in self.scale.units(weights).items():
+            weight = weights[name]
+            sign = torch.where(weight < 0, -1.0, 1.0)
+            magnitude = (weight.abs() / unit.clamp_min(torch.finfo(unit.dtype).tiny)).clamp_max(1)
+            if self.levels is not None:
+                magnitude = (magnitude * (self.levels - 1)).round() / (self.levels - 1)
+            mean, std = _interpolated(self.points, magnitude)
+            stored = sign * (magnitude + mean) + std * chance.normal(name, weight.shape)
+            luck = chance.uniform(name, weight.shape, field="stuck")
+            stored = torch.where(luck < self.stuck_off, 0.0, stored)
+            stored = torch.where(luck >= 1 - self.stuck_on, sign, stored)
+            delta[name] = stored * unit - weight
+        return delta
+
+
+def _interpolated(points: tuple[Point, ...], at: Tensor) -> tuple[Tensor, Tensor]:
+    grid, mean, std = (
+        torch.tensor([getattr(point, name) for point in points], device=at.device, dtype=at.dtype)
+        for name in ("magnitude", "mean", "std")
+    )
+    if len(points) == 1:
+        return mean.expand(at.shape), std.expand(at.shape)
+    right = torch.bucketize(at.contiguous(), grid).clamp(1, len(points) - 1)
+    left = right - 1
+    share = ((at - grid[left]) / (grid[right] - grid[left])).clamp(0, 1)
+    return torch.lerp(mean[left], mean[right], share), torch.lerp(std[left], std[right], share)
+
+
+def _parsed(content: bytes) -> tuple[Point, ...]:
+    """Return the points in a CSV file; raise `ValueError` with the line that is wrong and what is wrong with it."""
+    rows = [
+        (number, [cell.strip() for cell in next(csv.reader([line]))])
+        for number, line in enumerate(content.decode("utf-8-sig").splitlines(), start=1)
+        if line.strip() and not line.strip().startswith("#")
+    ]
+    if not rows:
+        raise ValueError("the table is empty")
+    (_, header), *values = rows
+    names = list(Point.model_fields)
+    if not set(header) <= set(names) or not {"magnitude", "std"} <= set(header):
+        raise ValueError(f"the table's first line should be {','.join(names)}, not {','.join(header)}")
+    points = []
+    for number, row in values:
+        if len(row) != len(header):
+            raise ValueError(f"line {number} of the table has {len(row)} values, not {len(header)}")
+        try:
+            points.append(Point(**{name: float(value) for name, value in zip(header, row, strict=True)}))
+        except ValidationError as error:
+            (first, *_) = error.errors()
+            raise ValueError(f"line {number} of the table: {first['loc'][0]}: {first['msg']}") from error
+        except ValueError as error:
+            raise ValueError(f"line {number} of the table: {error}") from error
+    return tuple(points)

@@ -1,0 +1,15 @@
+"""No noise."""
+
+from typing import ClassVar, Literal
+
+from nrbench import NONE, Chance, NoiseModel, Weights
+
+
+class NoNoise(NoiseModel):
+    """The weights as they are: the clean column."""
+
+    name: Literal["none"] = "none"
+    random: ClassVar[bool] = False
+
+    def displacement(self, weights: Weights, *, gradient: Weights | None, chance: Chance) -> Weights:
+        return NONE

@@ -1,0 +1,103 @@
+"""Write suites/README.md, the reference of every field of a suite, from the models themselves.
+
+    python scripts/make_field_reference.py [--check]
+
+With --check nothing is written, and the exit code is 1 when the file is not what it would be.
+"""
+
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from nrbench.cell import Evaluation
+from nrbench.describe import described, fields_of
+from nrbench.perturbation import Scale
+from nrbench.recipe import AdamW, Recipe, Sgd
+from nrbench.registry import FAMILIES, load_registry
+from nrbench.suite import Report, Suite
+
+TARGET = Path(__file__).parent.parent / "suites" / "README.md"
+
+INTRODUCTION = """\
+# Suites
+
+A suite is a YAML file that says what to compare; `nrbench validate FILE` checks it and `nrbench run FILE` runs it. The
+suites in this directory come with the package and are found by name: `nrbench run quickstart`. This page is made from
+the code by `scripts/make_field_reference.py`; `nrbench schema` prints the same as a JSON Schema for editors.
+
+## How a suite is written
+
+- Sections such as `methods` map *labels* to *components*. A component is a map with a `name` and its parameters; `nrbench
+  show NAME` describes it. Labels are what the leaderboard shows and are part of no key: renaming a row costs nothing.
+- `{sweep: [a, b]}` in the place of a value makes a row for each; the label says which by `{field}`, or `{outer.field}`
+  for a component inside another. Several sweeps make their product. In the place of a whole component,
+  `{sweep: [{name: …}, {name: …}]}` varies several fields together.
+- `extends: other.yaml` lays the file over another one: maps merge by key, a map whose `name` changes replaces the old one
+  whole, lists and sweeps replace, `null` deletes. `--set path=value` does the same from the command line.
+- Paths are relative to the file that is run.
+"""
+
+
+def table(model: type[BaseModel], *, hide: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield the lines of a Markdown table of a model's fields."""
+    yield "| field | type | default | meaning |"
+    yield "|---|---|---|---|"
+    for field in fields_of(model):
+        if field.name not in hide:
+            default = "required" if field.default is None else f"`{field.default or 'empty'}`"
+            kind = field.type
+            if kind.startswith("{"):
+                kind, default = "map", "see below"
+            cells = (f"`{field.name}`", kind, default, field.description)
+            yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def section(title: str, model: type[BaseModel], *, hide: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield a model's documentation and its table."""
+    yield f"\n## {title}\n\n{inspect.getdoc(model)}\n"
+    yield from table(model, hide=hide)
+
+
+def page() -> str:
+    """Return the whole page."""
+    lines = [INTRODUCTION.rstrip()]
+    lines += section("A suite", Suite)
+    lines += section("`recipe`", Recipe)
+    for optimizer in (Sgd, AdamW):
+        lines += section(
+            f"`recipe.optimizer: {{name: {optimizer.model_fields['name'].default}}}`", optimizer, hide=("name",)
+        )
+    lines += section("`evaluation`", Evaluation)
+    lines += section("`report`", Report)
+    lines += section("`scale`, in noise models", Scale)
+    registry = load_registry()
+    for kind in FAMILIES:
+        if kind == "executors":
+            continue
+        lines.append(f"\n## Components: {kind}")
+        for entry in registry.of_kind(kind):
+            if entry.plugin.distribution == "nrbench":
+                what = described(entry)
+                lines.append(f"\n### `{what.name}`\n\n{what.description}")
+                if what.paper:
+                    lines.append(f"\nSource: {what.paper}.")
+                if what.fields:
+                    lines += ["", *table(entry.component, hide=("name",))]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """Write the page, or say whether it is up to date."""
+    if "--check" not in sys.argv[1:]:
+        TARGET.write_text(page())
+    elif TARGET.read_text() != page():
+        print(f"{TARGET} is not what the code says: run {Path(__file__).name}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""Everything that comes with nrbench passes the checks that are published for plugin authors."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+
+from nrbench import Component, Method, Registry, Step
+from nrbench.executor import Processes, Serial
+from nrbench.schedule import Constant, Cosine, Linear, OffToOn, Quadratic
+from nrbench.selection import BestEpoch, Last
+from nrbench.testing import Check, checks_for, parametrize_with_checks
+from nrbench_backbones import MLP, ResNet, WideResNet
+from nrbench_datasets import FashionMNISTMini, Synthetic
+from nrbench_methods import RWP, SAM, SGD, NoiseInjection, Ramped
+from nrbench_noise import DeviceProfile, Gaussian, Laplace, NoNoise
+from nrbench_ray import Ray
+
+DEVICE = DeviceProfile.model_validate(
+    {
+        "table": [{"magnitude": 0, "std": 0.01}, {"magnitude": 1, "mean": -0.02, "std": 0.05}],
+        "levels": 16,
+        "stuck_off": 0.1,
+    }
+)
+BUILTINS: list[Component] = [
+    SGD(),
+    SAM(rho=0.1),
+    RWP(sigma=0.1),
+    RWP(sigma=0.1, samples=3, noise=Laplace(b=1.0)),
+    NoiseInjection(noise=DEVICE),
+    Ramped(method=SAM(rho=0.1), schedule=Quadratic()),
+    Ramped(method=RWP(sigma=0.1), schedule=OffToOn()),
+    NoNoise(),
+    Gaussian(sigma=0.1),
+    Laplace(b=0.1),
+    DEVICE,
+    ResNet(depth=8),
+    ResNet(depth=9, width=8),
+    ResNet(depth=50, width=4),
+    WideResNet(depth=10, width=2),
+    MLP(),
+    FashionMNISTMini(train_size=100),
+    Synthetic(),
+    Constant(),
+    Linear(),
+    Quadratic(),
+    OffToOn(),
+    Cosine(),
+    Last(),
+    BestEpoch(),
+    Serial(),
+    Processes(jobs=2),
+    Ray(jobs=2),
+]
+
+
+@parametrize_with_checks(BUILTINS)
+def test_conformance(component: Component, check: Check) -> None:
+    """A built-in component passes each check that concerns it."""
+    check(component)
+
+
+def test_every_builtin_is_checked(registry: Registry) -> None:
+    """No component of ours is left out above, but the one that needs a user's file."""
+    ours = {entry.component for entry in registry.entries if entry.plugin.distribution == "nrbench"}
+    assert {component.__name__ for component in ours - {type(component) for component in BUILTINS}} <= {"Npz"}
+
+
+class Writer(Method):
+    """A method that breaks the contract: it writes the weights."""
+
+    name: Literal["writer"] = "writer"
+
+    def backward(self, step: Step) -> object:  # type: ignore[override]
+        loss = step.backward()
+        for parameter in step.model.parameters():
+            parameter.data += 1
+        return loss
+
+
+def test_the_checks_can_fail() -> None:
+    """A method that writes the weights is caught."""
+    method = Writer()
+    (check,) = [check for check in checks_for(method) if check.__name__ == "check_method_fills_the_gradient"]
+    with pytest.raises(AssertionError, match="was written"):
+        check(method)

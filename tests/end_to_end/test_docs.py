@@ -1,0 +1,109 @@
+"""The pages of docs/ do what they say: files are written and commands run as they stand there."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nrbench import hookspecs
+from nrbench.registry import FAMILIES
+
+ROOT = Path(__file__).parent.parent.parent
+BLOCK = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = ["tutorial", "write-a-noise-model", "write-a-method", "write-a-backbone"]
+INSTALL = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+
+
+def run(command: str, folder: Path) -> str:
+    """Run a command of a page where its files are; what it installs goes beside them."""
+    site = folder / "site"
+    environment = os.environ | {"PYTHONPATH": str(site), "PYTHONWARNINGS": "default", "COLUMNS": "80"}
+    if command == "pip install .":
+        arguments = [*INSTALL, "--target", str(site), "."]
+    else:
+        program, *rest = command.split()
+        module = [] if program == "python" else ["-m", program]
+        arguments = [sys.executable, *module, *rest]
+    done = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, timeout=250)
+    assert done.returncode == 0, f"$ {command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_runs_as_it_stands(page: str, tmp_path: Path) -> None:
+    """Every file of a page is written, every command on it succeeds, and output that is shown is what comes out."""
+    commands = 0
+    for kind, name, content in BLOCK.findall((ROOT / "docs" / f"{page}.md").read_text()):
+        if name:
+            (tmp_path / name).write_text(content)
+        elif kind == "console":
+            for command, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", content, re.MULTILINE):
+                out = run(command, tmp_path)
+                assert shown.strip() in out, f"$ {command}"
+                commands += 1
+    assert commands >= 4
+
+
+def test_every_hook_has_a_heading_and_every_family_a_row() -> None:
+    """docs/hooks.md describes each hook with the sentence of its specification, and names each family."""
+    text = (ROOT / "docs" / "hooks.md").read_text()
+    hooks = [name for name in vars(hookspecs) if name.startswith("nrbench_")]
+    for name in hooks:
+        assert f"## {name}\n\n{' '.join((getattr(hookspecs, name).__doc__ or '').split())}" in text.replace(" \n", " ")
+    for kind, family in FAMILIES.items():
+        assert f"| {kind} | `nrbench.{family.__name__}` |" in text
+
+
+def test_every_flag_and_variable_is_documented() -> None:
+    """docs/command-line.md names every verb, every flag but the obvious, every variable and every exit code."""
+    from nrbench import errors
+    from nrbench.cli import cli
+
+    text = (ROOT / "docs" / "command-line.md").read_text()
+    for name, command in cli.commands.items():
+        assert f"`{name}" in text
+        for parameter in command.params:
+            for flag in (option for option in parameter.opts if option.startswith("--")):
+                assert flag in text or flag in ("--quiet", "--verbose"), flag
+            assert getattr(parameter, "envvar", None) is None or f"`{parameter.envvar}`" in text
+    codes = {getattr(error, "exit_code", 0) for error in vars(errors).values() if isinstance(error, type)}
+    assert all(f"| {code} |" in text for code in codes)
+
+
+def test_links_lead_somewhere() -> None:
+    """Every relative link in the Markdown files is a file that exists."""
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("suites/*.md")]:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", path.read_text()):
+            assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+def test_the_field_reference_is_up_to_date() -> None:
+    """suites/README.md is what the models say today."""
+    script = ROOT / "scripts" / "make_field_reference.py"
+    done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_readme_has_two_commands() -> None:
+    """One command installs and runs the quickstart, one installs the tests and runs them."""
+    (block, other) = re.findall(r"^```sh\n(.*?)\n```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert block == "pip install . && nrbench run quickstart"
+    assert other == "pip install '.[test]' && pytest"
+
+
+def test_the_example_package_as_a_stranger_would(tmp_path: Path) -> None:
+    """Installed from its directory it is listed, passes its own tests, and serves in a suite and in training."""
+    site, source = tmp_path / "site", ROOT / "plugins" / "nrbench-example"
+    subprocess.run([*INSTALL, "--target", site, source], check=True, timeout=120, cwd=tmp_path)
+    (tmp_path / "suite.yaml").write_text((source / "suite.yaml").read_text())
+    (tmp_path / "test_it.py").write_text((source / "tests" / "test_nrbench_example.py").read_text())
+    assert re.search(r"log_normal +example", run("nrbench ls noise", tmp_path))
+    assert "17 passed" in run("pytest test_it.py", tmp_path)
+    assert "Antithetic" in run("nrbench run suite.yaml --set seeds=1 --set recipe.epochs=1", tmp_path)
+    lines = [line for line in (source / "nrbench_example.py").read_text().splitlines() if line.strip()]
+    assert len(lines) < 50

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from nrbench import Backbone
+from nrbench_backbones import MLP, ResNet, WideResNet
+
+
+def parameters(backbone: Backbone, classes: int = 100, shape: tuple[int, int, int] = (3, 32, 32)) -> int:
+    with torch.device("meta"):
+        return sum(p.numel() for p in backbone.build(num_classes=classes, input_shape=shape).parameters())
+
+
+@pytest.mark.parametrize(
+    ("backbone", "classes", "count"),
+    [
+        (ResNet(depth=9), 100, 6_619_200),
+        (ResNet(depth=10), 100, 4_949_412),
+        (ResNet(depth=18), 100, 11_220_132),
+        (ResNet(depth=18), 10, 11_173_962),
+        (ResNet(depth=34), 100, 21_328_292),
+        (ResNet(depth=50), 100, 23_705_252),
+        (ResNet(depth=18, stem="imagenet"), 1000, 11_689_512),
+        (ResNet(depth=50, stem="imagenet"), 1000, 25_557_032),
+        (WideResNet(depth=16, width=5), 100, 4_318_644),
+        (WideResNet(depth=16, width=10), 100, 17_174_324),
+        (WideResNet(depth=16, width=15), 100, 38_567_604),
+        (WideResNet(depth=16, width=8), 10, 10_961_370),
+        (WideResNet(depth=28, width=10), 10, 36_479_194),
+    ],
+    ids=str,
+)
+def test_parameter_counts(backbone: Backbone, classes: int, count: int) -> None:
+    """The published networks have their published numbers of parameters."""
+    assert parameters(backbone, classes) == count
+
+
+def test_depth_counts_layers() -> None:
+    """The depth of a network is its number of convolutions and linear layers, projections aside."""
+    for depth in (8, 10, 18, 34, 50):
+        with torch.device("meta"):
+            model = ResNet(depth=depth).build(num_classes=10, input_shape=(3, 32, 32))  # type: ignore[arg-type]
+        layers = [name for name, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+        assert len([name for name in layers if "shortcut" not in name]) == depth
+
+
+def test_resnet_equals_torchvisions() -> None:
+    """With the ImageNet stem and torchvision's weights the output is torchvision's."""
+    torchvision = pytest.importorskip("torchvision")
+    torch.manual_seed(0)
+    for depth, build in ((18, torchvision.models.resnet18), (50, torchvision.models.resnet50)):
+        ours = ResNet(depth=depth, stem="imagenet").build(num_classes=10, input_shape=(3, 64, 64)).eval()
+        theirs = build(weights=None, num_classes=10).eval()
+        state = theirs.state_dict()
+        with torch.no_grad():
+            for buffer in (value for name, value in state.items() if "running" in name):
+                buffer.uniform_(0.5, 1.5)
+            for kind in (nn.Conv2d, nn.BatchNorm2d, nn.Linear):
+                mine = sorted(_shapes(ours, kind), key=str)
+                assert mine == sorted(_shapes(theirs, kind), key=str)
+            pairs = zip(_in_order(ours), _in_order(theirs), strict=True)
+            for target, source in pairs:
+                target.load_state_dict(source.state_dict())
+            x = torch.randn(2, 3, 64, 64)
+            assert torch.allclose(ours(x), theirs(x), atol=1e-5)
+
+
+def _shapes(model: nn.Module, kind: type[nn.Module]) -> list[list[tuple[int, ...]]]:
+    return [[tuple(p.shape) for p in m.parameters()] for m in model.modules() if isinstance(m, kind)]
+
+
+def _in_order(model: nn.Module) -> list[nn.Module]:
+    """The layers with parameters; both libraries register a block's body before its shortcut."""
+    return [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d | nn.Linear)]
+
+
+def test_strides() -> None:
+    """A stem of stride 2 halves every feature map, and three stages halve twice."""
+    model = ResNet(depth=8, stem_stride=2).build(num_classes=10, input_shape=(1, 28, 28))
+    shapes = []
+    x = torch.zeros(1, 1, 28, 28)
+    for layer in list(model)[:4]:
+        x = layer(x)
+        shapes.append(tuple(x.shape[1:]))
+    assert shapes == [(16, 14, 14), (16, 14, 14), (32, 7, 7), (64, 4, 4)]
+
+
+@pytest.mark.parametrize("depth", [12, 17])
+def test_a_wide_resnet_has_whole_blocks(depth: int) -> None:
+    """A depth that is not 6n + 4 is refused with the nearest that are."""
+    with pytest.raises(ValidationError, match="6n"):
+        WideResNet(depth=depth)
+
+
+def test_mlp_without_hidden_layers_is_linear() -> None:
+    """No hidden layer is a linear classifier."""
+    assert parameters(MLP(hidden=()), 10, (1, 4, 4)) == 16 * 10 + 10
