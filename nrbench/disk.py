@@ -65,8 +65,8 @@ def remove(path: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove the drafts that dead processes of this host left in a directory; leave all else alone."""
-    for draft in folder.glob(f".*.{_DRAFT}"):
+    """Remove the drafts that dead processes of this host left below a directory; leave all else alone."""
+    for draft in folder.rglob(f".*.{_DRAFT}"):
         *_, host, pid, _unique, _ = draft.name.split(".")
         if host == _HOST and pid.isdecimal() and not is_alive(int(pid)):
             remove(draft)

@@ -131,8 +131,8 @@ def run(
     device = find_device(options.device)
     suite, store, folder = suite.for_device(device), options.store, Path(options.out) / suite.name
     with held(folder, wait=False):
-        for place in (folder, *(store.root / "cells").glob("??")):
-            disk.sweep(place)
+        disk.sweep(folder)
+        disk.sweep(store.root)
         if disk.read(folder / LOCK) not in (None, suite.lock()):
             log.info("%s held the leaderboard of a suite that differs from this one; it is replaced", folder)
         disk.write(folder / LOCK, suite.lock())

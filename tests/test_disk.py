@@ -49,7 +49,9 @@ def test_drafts_of_the_dead_are_swept_and_nothing_else(tmp_path: Path) -> None:
         f".x.json.elsewhere.{dead.stdout.strip()}.abc.writing": True,
         ".writing": True,
         "notes.txt": True,
+        f"trainings/key/epochs/.1.safetensors.{disk._HOST}.{dead.stdout.strip()}.abc.writing": False,
     }
+    (tmp_path / "trainings" / "key" / "epochs").mkdir(parents=True)
     for name in names:
         (tmp_path / name).write_text("")
     disk.sweep(tmp_path)
