@@ -100,35 +100,39 @@ class Processes(Executor):
         if not waiting:
             return
         with _environment(_WORKERS):
-            workers = min(self.jobs, len(waiting))
-            pool = ProcessPool(workers, initializer=_leave_with_parent, context=_Context())
+            # a pool for each place, so that a worker which takes over from a dead one has its place and its GPU
+            places = range(min(self.jobs, len(waiting)))
+            pools = [ProcessPool(1, initializer=_take, initargs=(place,), context=_Context()) for place in places]
             try:
-                yield from self._outcomes(pool, work, waiting, workers)
-                pool.close()  # type: ignore[no-untyped-call]
+                yield from self._outcomes(pools, work, waiting)
+                for pool in pools:
+                    pool.close()  # type: ignore[no-untyped-call]
             except BaseException:
-                pool.stop()  # type: ignore[no-untyped-call]
+                for pool in pools:
+                    pool.stop()  # type: ignore[no-untyped-call]
                 raise
             finally:
-                pool.join()
+                for pool in pools:
+                    pool.join()
 
     def _outcomes(
-        self, pool: ProcessPool, work: Callable[[Item], Value], waiting: deque[tuple[Item, int]], workers: int
+        self, pools: Iterable[ProcessPool], work: Callable[[Item], Value], waiting: deque[tuple[Item, int]]
     ) -> Iterator[Outcome[Item, Value]]:
-        slots = list(range(workers))
-        running: dict[Future[Value | Failure], tuple[Item, int, int]] = {}
+        free = list(pools)
+        running: dict[Future[Value | Failure], tuple[Item, int, ProcessPool]] = {}
         while waiting or running:
-            while waiting and slots:
+            while waiting and free:
                 item, tries = waiting.popleft()
                 try:
                     sent = bytes(ForkingPickler.dumps((work, item)))
                 except Exception as error:
                     yield Outcome(item, Failure.of(error))
                     continue
-                slot = slots.pop()
-                running[pool.schedule(_attempt_sent, (sent, slot), timeout=self.timeout)] = item, tries, slot
+                pool = free.pop()
+                running[pool.schedule(_attempt_sent, (sent,), timeout=self.timeout)] = item, tries, pool
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                item, tries, slot = running.pop(future)
-                slots.append(slot)
+                item, tries, pool = running.pop(future)
+                free.append(pool)
                 result = self._result(future)
                 if isinstance(result, Failure) and result.message in _FROM_OUTSIDE and tries < self.retries:
                     waiting.append((item, tries + 1))
@@ -155,8 +159,8 @@ def _death(code: int) -> str:
 _FROM_OUTSIDE = {_death(-signal.SIGKILL), _death(-signal.SIGTERM)}
 """Deaths that are nobody's fault: the machine was short of memory, or is being shut down."""
 
-SLOT = "NRBENCH_SLOT"
-"""The environment variable that tells a job which of the workers' places it has; two that run at once have different ones."""
+PLACE = "NRBENCH_PLACE"
+"""The environment variable that tells a worker which of the places 0, 1, … it has; two at once have different ones."""
 
 
 class _Worker(SpawnProcess):
@@ -202,9 +206,8 @@ def attempt(work: Callable[[Item], Value], item: Item) -> Value | Failure:
         return Failure.of(error)
 
 
-def _attempt_sent(sent: bytes, slot: int) -> Any:
+def _attempt_sent(sent: bytes) -> Any:
     """Unpack work and item in the worker, where a failure to do so is theirs, and attempt it."""
-    os.environ[SLOT] = str(slot)
     try:
         work, item = ForkingPickler.loads(sent)
     except (Exception, SystemExit) as error:
@@ -212,8 +215,9 @@ def _attempt_sent(sent: bytes, slot: int) -> Any:
     return attempt(work, item)
 
 
-def _leave_with_parent() -> None:
-    """End this worker when the process that started it is gone, however it went."""
+def _take(place: int) -> None:
+    """Begin as the worker of a place, and end when the process that started it is gone, however it went."""
+    os.environ[PLACE] = str(place)
     parent = multiprocessing.parent_process()
 
     def stay() -> None:

@@ -18,7 +18,7 @@ from nrbench.component import canonical
 from nrbench.dataset import hold_out, load_splits, shuffled
 from nrbench.errors import StoreError
 from nrbench.evaluate import CALIBRATION_IMAGES, Judge, scored
-from nrbench.executor import SLOT, Failure
+from nrbench.executor import PLACE, Failure
 from nrbench.joblog import captured
 from nrbench.lock import held
 from nrbench.perturbation import NONE
@@ -58,11 +58,15 @@ class Setting:
         return Setting, (self.store, self.data, self.device, self.fresh, self.log)
 
     def own_device(self) -> torch.device:
-        """Return the device of this job: of several GPUs, the one that belongs to its worker's place."""
+        """Return the device of this job. A worker sees one of several GPUs, the one that belongs to its place."""
         device = torch.device(self.device)
-        if device.type == "cuda" and device.index is None:
-            return torch.device("cuda", int(os.environ.get(SLOT, "0")) % max(1, torch.cuda.device_count()))
-        return device
+        if device.type != "cuda" or device.index is not None:
+            return device
+        if (place := os.environ.get(PLACE)) is not None:
+            visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(torch.cuda.device_count())))
+            names = visible.split(",")
+            os.environ["CUDA_VISIBLE_DEVICES"] = names[int(place) % len(names)]  # read when CUDA is first used
+        return torch.device("cuda", 0)
 
     def printed(self, job: Job) -> Path | None:
         """Return the file that keeps what a job prints, where there is a run log to keep it beside."""

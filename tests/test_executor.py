@@ -6,12 +6,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from nrbench import Failure
 from nrbench.executor import Processes, Serial
+from nrbench.job import Setting
 
 ROOT = Path(__file__).parent.parent
 
@@ -75,15 +78,32 @@ def test_a_worker_killed_from_outside_is_given_another_chance(tmp_path: Path) ->
 
 
 def place(item: int) -> str | None:
-    """The place of the worker that the item is at."""
+    """The place of the worker that the item is at; the item 2 kills its worker."""
     time.sleep(0.1)
-    return os.environ.get("NRBENCH_SLOT")
+    if item == 2:
+        os.kill(os.getpid(), signal.SIGABRT)
+    return os.environ.get("NRBENCH_PLACE")
 
 
 def test_workers_have_places() -> None:
-    """Two items that run at once have different places, so that each can have a device of its own."""
-    slots = {outcome.result for outcome in Processes(jobs=2).map(place, range(8))}
-    assert slots == {"0", "1"}
+    """Two items that run at once have different places, and a worker that takes over from a dead one has its place."""
+    found = [outcome.result for outcome in Processes(jobs=2).map(place, range(9))]
+    assert {result for result in found if not isinstance(result, Failure)} == {"0", "1"}
+    assert sum(isinstance(result, Failure) for result in found) == 1
+
+
+def test_a_worker_sees_the_gpu_of_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Places go round the GPUs that are visible; a GPU asked for by number, and a process without a place, stay as they are."""
+    setting = Setting(Path("store"), Path("data"), "cuda")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+    assert setting.own_device() == torch.device("cuda", 0)
+    assert replace(setting, device="cuda:1").own_device() == torch.device("cuda", 1)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "4,7"
+    monkeypatch.setenv("NRBENCH_PLACE", "3")
+    for _ in range(2):  # the second job of the same worker
+        assert setting.own_device() == torch.device("cuda", 0)
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == "7"
+    assert replace(setting, device="cpu").own_device() == torch.device("cpu")
 
 
 class Unloadable:
