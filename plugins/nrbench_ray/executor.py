@@ -36,7 +36,7 @@ class Ray(Executor):
     """How often a task is tried again whose worker or machine died; an exception is never tried again."""
 
     def map(self, work: Callable[[Item], Value], items: Iterable[Item]) -> Iterator[Outcome[Item, Value]]:
-        ray = _ray()
+        ray = _ray(local=self.address is None)
         self._start(ray)
         try:
             options = {"num_cpus": self.cpus, "num_gpus": self.gpus, "max_retries": self.retries}
@@ -70,8 +70,10 @@ class Ray(Executor):
         )
 
 
-def _ray() -> Any:
+def _ray(*, local: bool) -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if local:  # read at import; without it Ray replaces the loopback address by one that others can reach
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         import ray
