@@ -49,11 +49,11 @@ class Step:
     def backward(self, delta: Weights = NONE, *, share: float = 1.0, rows: slice | None = None) -> Tensor:
         """Add share · ∇L(w + strength · δ) on those rows of the batch to each `.grad`; return the loss, detached."""
         images, labels = (self.images, self.labels) if rows is None else (self.images[rows], self.labels[rows])
-        scaled = self._scaled(delta)
-        updates = self._updates_statistics(clean=not scaled)
+        delta = delta if self.strength else NONE
+        updates = self._updates_statistics(clean=not delta)
         torch.manual_seed(self.dropout_seed)
         with self.autocast():
-            logits = forward_at(self.model, scaled, images, frozen_buffers=not updates)
+            logits = forward_at(self.model, delta, images, scale=self.strength, frozen_buffers=not updates)
         loss = self.criterion(logits if logits.dtype == torch.float64 else logits.float(), labels)
         (loss if share == 1 else share * loss).backward()  # type: ignore[no-untyped-call]
         self.passes += len(labels) / len(self.labels)
@@ -79,13 +79,6 @@ class Step:
         with torch.no_grad(), self.autocast():
             self.model(self.images)
         self.passes += 1 / 3  # a backward pass costs about two forward ones
-
-    def _scaled(self, delta: Weights) -> Weights:
-        if not delta or self.strength == 0:
-            return NONE
-        if self.strength == 1:
-            return delta
-        return dict(zip(delta, torch._foreach_mul(list(delta.values()), self.strength), strict=True))
 
     def _updates_statistics(self, *, clean: bool) -> bool:
         match self.bn_statistics:

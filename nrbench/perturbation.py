@@ -22,8 +22,10 @@ NONE: Weights = MappingProxyType({})
 """No displacement."""
 
 
-def displaced(model: nn.Module, delta: Weights, *, buffers: Weights = NONE) -> Callable[[Tensor], Tensor]:
-    """Return the model at w + δ as a function of its input.
+def displaced(
+    model: nn.Module, delta: Weights, *, scale: float = 1.0, buffers: Weights = NONE
+) -> Callable[[Tensor], Tensor]:
+    """Return the model at w + scale · δ as a function of its input.
 
     The weights are added up once, here, and w itself is never written. Gradients flow to w. `buffers` stand in for the
     model's own, such as running statistics, and are then the ones that a pass in training mode updates. Raise `ValueError`
@@ -31,14 +33,17 @@ def displaced(model: nn.Module, delta: Weights, *, buffers: Weights = NONE) -> C
     """
     if unknown := delta.keys() - dict(model.named_parameters()).keys():
         raise ValueError(f"a displacement of {', '.join(sorted(unknown))}, which the model does not have")
-    state = {name: weight + delta[name] for name, weight in model.named_parameters() if name in delta} | dict(buffers)
+    weights = {name: weight for name, weight in model.named_parameters() if name in delta}
+    state = {name: torch.add(w, delta[name], alpha=scale) for name, w in weights.items()} | dict(buffers)
     return (lambda x: functional_call(model, state, (x,))) if state else model
 
 
-def forward_at(model: nn.Module, delta: Weights, x: Tensor, *, frozen_buffers: bool = False) -> Tensor:
-    """Return the model's output for `x` at w + δ; with frozen buffers, a pass in training mode updates copies of them."""
+def forward_at(
+    model: nn.Module, delta: Weights, x: Tensor, *, scale: float = 1.0, frozen_buffers: bool = False
+) -> Tensor:
+    """Return the model's output at w + scale · δ; with frozen buffers, a pass in training mode updates copies of them."""
     copies = {name: buffer.clone() for name, buffer in model.named_buffers()} if frozen_buffers else NONE
-    return displaced(model, delta, buffers=copies)(x)
+    return displaced(model, delta, scale=scale, buffers=copies)(x)
 
 
 class Perturbation(Component):
@@ -95,7 +100,8 @@ class Scale(Frozen):
 
     def _magnitude(self, matrix: Tensor) -> Tensor:
         dims = tuple(range(1, matrix.ndim)) if self.by == "filter" else tuple(range(matrix.ndim))
-        return matrix.abs().amax(dims, keepdim=True)
+        # two reductions instead of abs().amax(), which writes a copy of the weights: 0.67 against 1.04 ms for 2.4 M
+        return torch.maximum(matrix.amax(dims, keepdim=True), -matrix.amin(dims, keepdim=True))
 
 
 def _bias_of(name: str) -> str:

@@ -2,25 +2,11 @@
 
 from typing import ClassVar, Literal
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
-from nrbench import Chance, Method, NoiseModel, Perturbation, Step, Weights, displaced_backward
+from nrbench import Method, NoiseModel, Step, displaced_backward
 from nrbench_noise import Gaussian
-
-
-class ScaledNoise(Perturbation):
-    """A noise model's displacement times sigma."""
-
-    name: Literal["scaled_noise"] = "scaled_noise"
-
-    sigma: float = Field(ge=0)
-    noise: NoiseModel
-
-    def displacement(self, weights: Weights, *, gradient: Weights | None, chance: Chance) -> Weights:
-        delta = self.noise.displacement(weights, gradient=gradient, chance=chance)
-        return dict(zip(delta, torch._foreach_mul(list(delta.values()), self.sigma), strict=True)) if delta else delta
 
 
 class RWP(Method):
@@ -37,5 +23,5 @@ class RWP(Method):
     """Into how many parts the batch is cut, each of which meets noise of its own."""
 
     def backward(self, step: Step) -> Tensor:
-        perturbation = ScaledNoise(sigma=self.sigma, noise=self.noise)
-        return displaced_backward(step, perturbation, samples=self.samples)
+        step.strength *= self.sigma
+        return displaced_backward(step, self.noise, samples=self.samples)

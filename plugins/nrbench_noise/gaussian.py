@@ -22,6 +22,6 @@ class Gaussian(NoiseModel):
 
     def displacement(self, weights: Weights, *, gradient: Weights | None, chance: Chance) -> Weights:
         return {
-            name: chance.normal(name, weights[name].shape).to(weights[name].dtype) * (self.sigma * unit)
+            name: chance.normal(name, weights[name].shape).to(weights[name].dtype).mul_(self.sigma * unit)
             for name, unit in self.scale.units(weights).items()
         }

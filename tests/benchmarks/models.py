@@ -1,0 +1,89 @@
+"""The network that most figures are of, and a training step on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from nrbench import Dataset, Images, Method, Splits
+from nrbench.batches import Normalisation
+from nrbench.cell import Training
+from nrbench.chance import TrainingChance
+from nrbench.evaluate import Judge
+from nrbench.method import Step
+from nrbench.recipe import Recipe
+from nrbench.train import autocast, initial_model
+from nrbench_backbones import ResNet
+from nrbench_datasets import Synthetic
+from nrbench_methods import SGD
+
+CPU = torch.device("cpu")
+BATCH = 128
+RECIPE = Recipe(precision="auto", batch_size=BATCH).for_device(CPU)
+DATASET: Dataset = Synthetic(classes=100, channels=3, size=32)
+TRAINING = Training(DATASET, ResNet(depth=18), SGD(), RECIPE, 0)
+
+
+def resnet18() -> nn.Module:
+    """A ResNet-18 for 32×32 images and 100 classes, as nrbench makes it."""
+    return initial_model(TRAINING, 100, torch.Size((1, 3, 32, 32)), CPU)
+
+
+def images(count: int) -> Images:
+    """Random images."""
+    chance = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (count, 3, 32, 32), dtype=torch.uint8, generator=chance)
+    return Images(pixels, torch.arange(count) % 100).to(CPU)
+
+
+def normalisation(data: Images) -> Normalisation:
+    """The normalisation of such images."""
+    return Normalisation.of(Splits(data, data, 100, (0.5,) * 3, (0.25,) * 3), RECIPE, CPU)
+
+
+def judge() -> tuple[Judge, Callable[[int], Images]]:
+    """A judge of a ResNet-18, and the images it can be given."""
+    return Judge(resnet18(), TRAINING, normalisation(images(2)), CPU), images
+
+
+@dataclass
+class Stepper:
+    """A network being trained as nrbench trains it: call it with a method for one step."""
+
+    model: nn.Module = field(default_factory=lambda: resnet18().train())
+    number: int = 0
+
+    def __post_init__(self) -> None:
+        self.optimizer = RECIPE.optimizer.build(self.model.parameters())
+        self.layout = {name: (p.shape, p.stride()) for name, p in self.model.named_parameters()}
+        data = images(BATCH)
+        self.batch: Tensor = normalisation(data)(data.images)
+        self.labels = data.labels
+
+    def __call__(self, method: Method) -> None:
+        self.number += 1
+        step = Step(
+            model=self.model,
+            images=self.batch,
+            labels=self.labels,
+            criterion=cross_entropy,
+            progress=0.5,
+            chance=TrainingChance(0, self.number, self.layout, device=CPU),
+            state={},
+            dropout_seed=0,
+            autocast=autocast(RECIPE, CPU),
+        )
+        method.backward(step)
+        step.finish()
+        self.optimizer.step()
+        method.after_update(step)
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def with_method(self, method: Method) -> Callable[[], None]:
+        """Return a step with a method."""
+        return partial(self, method)

@@ -1,0 +1,78 @@
+"""What judging under noise costs, against passes without noise, the hardware's peak, and what people run today."""
+
+from __future__ import annotations
+
+import copy
+from functools import partial
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from nrbench.evaluate import Judge
+from nrbench.perturbation import NONE
+from nrbench_noise import Gaussian
+from tests.benchmarks import references
+from tests.benchmarks.conftest import Bench
+from tests.benchmarks.models import RECIPE, images, judge, normalisation
+
+DRAWS, COUNT = 10, 2000
+
+
+@pytest.fixture(scope="module")
+def ready() -> Judge:
+    return judge()[0]
+
+
+def noisy(ready: Judge, count: int, draws: int) -> list[int]:
+    """Right answers of `draws` noisy copies, as a job counts them."""
+    data, weights = images(count), ready.weights()
+    return [
+        ready.count(ready.displacement(Gaussian(sigma=0.05), weights, chip), data)
+        for chip in ready.chips("report", draws)
+    ]
+
+
+def test_noisy_pass_against_clean(bench: Bench, ready: Judge) -> None:
+    """A pass over 2,000 images on a noisy copy, the noise included, ÷ a pass without noise."""
+    data, weights = images(COUNT), ready.weights()
+    chips = ready.chips("report", DRAWS + 1)
+    noise = Gaussian(sigma=0.05)
+    times = bench.times(
+        lambda: ready.count(ready.displacement(noise, weights, next(chips)), data),
+        lambda: ready.count(NONE, data),
+        rounds=DRAWS,
+    )
+    bench.figure("noisy pass ÷ clean pass", [ours / clean for ours, clean in times], "≤ 1.10")
+
+
+def test_noisy_evaluation_against_naive(bench: Bench, ready: Judge) -> None:
+    """A deep copy for each draw, a DataLoader and float32 ÷ ours: 512 images, 2 draws."""
+    count, draws = 512, 2
+    data = images(count)
+    floats = normalisation(data)(data.images).contiguous()
+    plain = copy.deepcopy(ready.model).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    theirs = partial(references.noisy_accuracy, plain, floats, data.labels, sigma=0.05, draws=draws)
+    times = bench.times(partial(noisy, ready, count, draws), theirs, rounds=3)
+    bench.figure("naive noisy evaluation ÷ ours", [naive / ours for ours, naive in times], "≥ 2.3")
+
+
+def test_throughput_against_peak(bench: Bench, ready: Judge) -> None:
+    """Arithmetic of a clean pass each second ÷ that of a large matrix product in the same precision."""
+    data, size = images(1000), 2048
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        ready.model(torch.zeros(1, 3, 32, 32))
+    dtype = torch.bfloat16 if RECIPE.precision == "bfloat16" else torch.float32
+    a, b = torch.randn(size, size, dtype=dtype), torch.randn(size, size, dtype=dtype)
+    times = bench.times(lambda: ready.count(NONE, data), lambda: [a @ b for _ in range(8)], rounds=5)
+    work = counter.get_total_flops() * len(data) / (8 * 2 * size**3)
+    bench.figure(f"clean pass ÷ {RECIPE.precision} matrix product, FLOP/s", [work * b / a for a, b in times], "≥ 0.85")
+
+
+def test_memory_of_noisy_evaluation(bench: Bench) -> None:
+    """Memory that 5 draws take on top of a clean pass, in sizes of the model, each in a process of its own."""
+    from tests.benchmarks.memory import peak
+
+    clean, noisy_peak, model = peak(0), peak(5), peak(-1)
+    bench.alone(lambda: None, rounds=1)
+    bench.figure("memory of 5 draws - of a clean pass, in models", [(noisy_peak - clean) / model], "≤ 2")
