@@ -225,6 +225,43 @@ def status(suite: str, out: Path, settings: Sequence[str], device: str, as_json:
         console().print(plain_table(f"Status of {loaded.name}", ("what", "how much"), list(found.described())))
 
 
+@cli.command()
+@click.argument("suite")
+@flags.stored_suite_options
+@flags.data_dir
+@flags.as_json
+def bench(suite: str, settings: Sequence[str], device: str, data_dir: Path | None, as_json: bool) -> None:
+    """Measure what a suite's training steps and evaluations cost on this machine; nothing is stored."""
+    from nrbench.bench import evaluation_costs, step_costs
+    from nrbench.console import plain_table
+    from nrbench.reading import load_suite
+    from nrbench.registry import load_registry
+    from nrbench.runner import Options, find_device
+    from nrbench.suite import find_suite
+
+    place = find_device(device)
+    loaded = load_suite(find_suite(suite), load_registry(), settings=settings).for_device(place)
+    root = Options(data=data_dir).data_root
+    steps, evaluations = list(step_costs(loaded, root, place)), list(evaluation_costs(loaded, root, place))
+    if as_json:
+        numbers = {"steps": [cost.model_dump() for cost in steps], "evaluations": [e.model_dump() for e in evaluations]}
+        click.echo(json.dumps(numbers, indent=2, ensure_ascii=False))
+        return
+    for evaluation in evaluations:
+        where = f"{evaluation.backbone} on {evaluation.dataset}"
+        rows = [
+            (s.method, f"{s.milliseconds:.1f}", f"{s.relative:.2f}", f"{s.passes:.2f}", f"{s.images_per_second:.0f}")
+            for s in steps
+            if (s.backbone, s.dataset) == (evaluation.backbone, evaluation.dataset)
+        ]
+        headers = ("training step", "ms", f"÷ {loaded.baseline}", "passes", "images/s")
+        console().print(plain_table(f"{where}, {loaded.recipe.precision} on {place}", headers, rows))
+        noisy = "" if evaluation.noisy is None else f", a noisy pass takes {evaluation.noisy:.2f} of a clean one"
+        click.echo(
+            f"judged: {evaluation.images_per_second:.0f} images/s, {evaluation.of_peak:.0%} of a matrix product{noisy}\n"
+        )
+
+
 @cli.command("import")
 @click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @flags.out

@@ -28,6 +28,13 @@ out = click.option(
     show_default=True,
     help="Directory for results.",
 )  # fmt: skip
+data_dir = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    envvar="NRBENCH_DATA_DIR",
+    show_envvar=True,
+    help="Directory of data sets.",
+)
 suite_options = options(
     click.option("--set", "settings", multiple=True, metavar="PATH=VALUE", help="Lay a value over the suite."),
     click.option("--only", multiple=True, metavar="GLOB", help="Take only cells with a label like this."),
@@ -40,13 +47,7 @@ suite_options = options(
         show_default=True,
         help="auto, cpu, cuda, cuda:N.",
     ),
-    click.option(
-        "--data-dir",
-        type=click.Path(path_type=Path),
-        envvar="NRBENCH_DATA_DIR",
-        show_envvar=True,
-        help="Directory of data sets.",
-    ),
+    data_dir,
     click.option("--force", is_flag=True, help="Compute again what is stored."),
     click.option("--retry-failed", is_flag=True, help="Try cells again that failed before."),
 )

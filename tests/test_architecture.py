@@ -20,7 +20,7 @@ ORDER = tuple(
     registry recipe cell document suite reading results
     batches train evaluate store job
     statistics leaderboard report.cost report.table report.csv report.markdown report.html report
-    runner schema describe forecast status doctor console signals terminal flags about cli __main__ tiny testing
+    runner schema describe forecast bench status doctor console signals terminal flags about cli __main__ tiny testing
     """.split()  # noqa: SIM905  (lines of words show the parts that belong together)
 )
 """The files of nrbench in the order they are to be read."""

@@ -55,6 +55,7 @@ def test_the_commands_and_their_flags() -> None:
         "doctor": ["--json"],
         "status": sorted(["--device", "--json", "--out", "--set", "-o", "suite"]),
         "import": sorted(["--json", "--out", "-o", "directory"]),
+        "bench": sorted(["--data-dir", "--device", "--json", "--set", "suite"]),
     }
     assert set(KINDS) == {*FAMILIES, "plugins"}
 

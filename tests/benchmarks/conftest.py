@@ -61,7 +61,7 @@ class Bench:
         self._benchmark.pedantic(work, setup=measured, rounds=rounds, iterations=1)
         return list(zip(self._benchmark.stats.stats.data, others, strict=True))
 
-    def alone(self, work: Callable[[], object], *, rounds: int = 3) -> list[float]:
+    def alone(self, work: Callable[[], object], *, rounds: int = 1) -> list[float]:
         """Return seconds of `work`."""
         self._benchmark.pedantic(work, rounds=rounds, iterations=1)
         return list(self._benchmark.stats.stats.data)

@@ -46,9 +46,25 @@ def normalisation(data: Images) -> Normalisation:
     return Normalisation.of(Splits(data, data, 100, (0.5,) * 3, (0.25,) * 3), RECIPE, CPU)
 
 
-def judge() -> tuple[Judge, Callable[[int], Images]]:
-    """A judge of a ResNet-18, and the images it can be given."""
-    return Judge(resnet18(), TRAINING, normalisation(images(2)), CPU), images
+def judge() -> Judge:
+    """A judge of a ResNet-18."""
+    return Judge(resnet18(), TRAINING, normalisation(images(2)), CPU)
+
+
+def small_images(count: int) -> Images:
+    """Random images of the size of Fashion-MNIST's."""
+    chance = torch.Generator().manual_seed(0)
+    return Images(
+        torch.randint(0, 256, (count, 1, 28, 28), dtype=torch.uint8, generator=chance), torch.arange(count) % 10
+    )
+
+
+def small_judge() -> Judge:
+    """A judge of the quickstart's ResNet-8."""
+    training = Training(DATASET, ResNet(depth=8, stem_stride=2), SGD(), RECIPE, 0)
+    data = small_images(2)
+    model = initial_model(training, 10, data.images.shape, CPU)
+    return Judge(model, training, Normalisation.of(Splits(data, data, 10, (0.5,), (0.25,)), RECIPE, CPU), CPU)
 
 
 @dataclass

@@ -14,14 +14,15 @@ from nrbench.perturbation import NONE
 from nrbench_noise import Gaussian
 from tests.benchmarks import references
 from tests.benchmarks.conftest import Bench
-from tests.benchmarks.models import RECIPE, images, judge, normalisation
+from tests.benchmarks.models import RECIPE, images, judge, normalisation, small_images, small_judge
+from tests.benchmarks.own_process import alone, peak
 
 DRAWS, COUNT = 10, 2000
 
 
 @pytest.fixture(scope="module")
 def ready() -> Judge:
-    return judge()[0]
+    return judge()
 
 
 def noisy(ready: Judge, count: int, draws: int) -> list[int]:
@@ -69,10 +70,32 @@ def test_throughput_against_peak(bench: Bench, ready: Judge) -> None:
     bench.figure(f"clean pass ÷ {RECIPE.precision} matrix product, FLOP/s", [work * b / a for a, b in times], "≥ 0.85")
 
 
-def test_memory_of_noisy_evaluation(bench: Bench) -> None:
-    """Memory that 5 draws take on top of a clean pass, in sizes of the model, each in a process of its own."""
-    from tests.benchmarks.memory import peak
+def test_selection_against_full_draws(bench: Bench) -> None:
+    """Scoring an epoch with 10 draws over all held-out images ÷ scoring it with 50 draws over a fiftieth each."""
+    ready, data = small_judge(), small_images(1000)
+    noise, weights = Gaussian(sigma=0.1), ready.weights()
 
-    clean, noisy_peak, model = peak(0), peak(5), peak(-1)
-    bench.alone(lambda: None, rounds=1)
-    bench.figure("memory of 5 draws - of a clean pass, in models", [(noisy_peak - clean) / model], "≤ 2")
+    def full() -> None:
+        for chip in ready.chips("selection", DRAWS):
+            ready.count(ready.displacement(noise, weights, chip), data)
+
+    times = bench.times(lambda: ready.scores([noise], data, draws=50), full, rounds=5)
+    bench.figure("selection by 10 full draws ÷ by 50 split draws", [other / ours for ours, other in times], "≥ 1")
+
+
+def memory(draws: int) -> float:
+    """Return the most memory of a process that makes a clean pass and so many noisy ones."""
+    torch.set_num_threads(1)
+    ready, data = judge(), images(500)
+    ready.count(NONE, data)
+    noisy(ready, 500, draws)
+    return peak()
+
+
+def test_memory_of_noisy_evaluation(bench: Bench, ready: Judge) -> None:
+    """Memory that 5 draws take on top of a clean pass, in sizes of the model, each in a process of its own."""
+    model = sum(tensor.nbytes for tensor in ready.model.state_dict().values()) / 2**20
+    bench.alone(lambda: None)
+    bench.figure(
+        "memory of 5 draws - of a clean pass, in models", [(alone(memory, 5) - alone(memory, 0)) / model], "≤ 2"
+    )

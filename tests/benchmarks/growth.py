@@ -1,6 +1,6 @@
 """Measure how time and memory grow with a suite: its plan, a run that has nothing to train, and its report.
 
-python scripts/measure_growth.py [--out docs/growth.svg] [10 100 1000 10000]
+python -m tests.benchmarks.growth docs/growth.svg draws the picture of docs/performance.md; it needs matplotlib.
 
 Every training has 0 epochs, so what a run costs here is what nrbench itself costs. Each step is a process of its own; the
 time for its imports is left out.
@@ -8,14 +8,13 @@ time for its imports is left out.
 
 from __future__ import annotations
 
-import json
-import multiprocessing
-import resource
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from tests.benchmarks.own_process import alone, peak
 
 SUITE = """\
 name: growth
@@ -73,32 +72,34 @@ def report(path: Path, out: Path) -> None:
     write_reports(Leaderboard.of(loaded, store), loaded, store, out / loaded.name)
 
 
-def measured(step: Callable[[Path, Path], None], path: Path, out: Path, results: multiprocessing.Queue[object]) -> None:
-    """Do a step and report seconds and MiB of memory above what the imports take."""
+def measured(step: Callable[[Path, Path], None], path: Path, out: Path) -> tuple[float, float]:
+    """Do a step and return seconds and MiB of memory beyond what the imports take."""
     import nrbench.cli
     import nrbench.forecast
     import nrbench.runner
 
     nrbench.load_registry()  # imports the plugins
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start = time.perf_counter()
+    before, start = peak(), time.perf_counter()
     step(path, out)
-    seconds = time.perf_counter() - start
-    results.put((seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024))
+    return time.perf_counter() - start, peak() - before
 
 
-def alone(step: Callable[[Path, Path], None], path: Path, out: Path) -> tuple[float, float]:
-    """Return what a step takes in a process of its own."""
-    context = multiprocessing.get_context("spawn")
-    results = context.Queue()
-    process = context.Process(target=measured, args=(step, path, out, results))
-    process.start()
-    found: tuple[float, float] = results.get(timeout=1800)
-    process.join()
-    return found
+Row = dict[str, float]
 
 
-def draw(rows: list[dict[str, float]], target: Path) -> None:
+def grown(cells: int) -> Row:
+    """Return what a suite of so many cells takes, each step in a process of its own."""
+    row: Row = {"cells": cells}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = suite(cells, folder)
+        for step in (plan, run, report):
+            row[f"{step.__name__} s"], row[f"{step.__name__} MiB"] = alone(measured, step, path, folder / "out")
+        row["html kB"] = (folder / "out" / "growth" / "leaderboard.html").stat().st_size / 1000
+    return row
+
+
+def draw(rows: list[Row], target: Path) -> None:
     """Draw time and memory against the number of cells, both logarithmic."""
     import matplotlib
 
@@ -121,31 +122,19 @@ def draw(rows: list[dict[str, float]], target: Path) -> None:
 
 
 def main() -> None:
-    """Print a line for each size, and draw the picture if --out says where."""
-    arguments = sys.argv[1:]
-    target = Path(arguments[arguments.index("--out") + 1]) if "--out" in arguments else None
-    sizes = [int(argument) for argument in arguments if argument.isdecimal()] or [10, 100, 1000, 10_000]
+    """Print a line for each size, and draw the picture where the argument says."""
     rows = []
     print(
         f"{'cells':>7}{'plan s':>9}{'MiB':>6}{'run s':>9}{'MiB':>6}{'ms/cell':>9}{'report s':>10}{'MiB':>6}{'html kB':>9}"
     )
-    for cells in sizes:
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            path = suite(cells, folder)
-            row: dict[str, float] = {"cells": cells}
-            for step in (plan, run, report):
-                row[f"{step.__name__} s"], row[f"{step.__name__} MiB"] = alone(step, path, folder / "out")
-            row["html kB"] = (folder / "out" / "growth" / "leaderboard.html").stat().st_size / 1000
-        rows.append(row)
+    for cells in (10, 100, 1000, 10_000):
+        rows.append(row := grown(cells))
         print(
             f"{cells:7}{row['plan s']:9.2f}{row['plan MiB']:6.0f}{row['run s']:9.1f}{row['run MiB']:6.0f}"
             f"{1000 * row['run s'] / cells:9.1f}{row['report s']:10.2f}{row['report MiB']:6.0f}{row['html kB']:9.0f}",
             flush=True,
         )
-    if target:
-        draw(rows, target)
-        target.with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n")
+    draw(rows, Path(sys.argv[1]))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,153 @@
+"""The bench: what a suite's methods and evaluations cost on this machine, in ratios taken inside one run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import product
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from nrbench.batches import Normalisation
+from nrbench.cell import Training
+from nrbench.component import Frozen
+from nrbench.dataset import Images, load_splits
+from nrbench.evaluate import Judge
+from nrbench.perturbation import NONE, NoiseModel
+from nrbench.suite import Suite
+from nrbench.train import computing, initial_model, train
+
+STEPS = 4
+"""Training steps that are timed together."""
+ROUNDS = 5
+"""Medians are of so many timings, after one that is not counted."""
+PASS = 500
+"""Images of a timed evaluation, where the test set has as many."""
+
+
+class StepCost(Frozen):
+    """What a training step of a method costs; medians of interleaved timings."""
+
+    method: str
+    backbone: str
+    dataset: str
+    milliseconds: float
+    relative: float
+    """Divided by a step of the baseline."""
+    passes: float
+    """Forward-backward passes of a step."""
+    images_per_second: float
+
+
+class EvaluationCost(Frozen):
+    """What judging a network costs; medians of interleaved timings."""
+
+    backbone: str
+    dataset: str
+    images_per_second: float
+    """Without noise."""
+    noisy: float | None
+    """A pass on a noisy copy, the noise included, divided by a pass without; None when no noise model is random."""
+    of_peak: float
+    """Floating-point operations a second of the pass without noise, divided by those of a matrix product."""
+
+
+def step_costs(suite: Suite, data: Path, device: torch.device) -> Iterator[StepCost]:
+    """Yield the cost of a step of every method on every backbone and data set, as `train` makes it."""
+    for (dataset, source), (backbone, network) in product(suite.datasets.items(), suite.backbones.items()):
+        splits = load_splits(source, data)
+        recipe = suite.recipe.replace(epochs=ROUNDS + 1)
+        images = splits.train[: STEPS * recipe.batch_size].to(device)
+        steps = -(-len(images) // recipe.batch_size)
+        normalise = Normalisation.of(splits, recipe, device)
+        seconds: dict[str, list[float]] = {method: [] for method in suite.methods}
+        passes = {}
+        with computing(recipe, device):
+            trainings = {
+                label: train(
+                    Training(source, network, method, recipe, 0),
+                    images,
+                    normalise,
+                    num_classes=splits.num_classes,
+                    device=device,
+                )
+                for label, method in suite.methods.items()
+            }
+            for _ in range(recipe.epochs):
+                for label, training in trainings.items():
+                    start = time.perf_counter()
+                    passes[label] = next(training).passes_per_step
+                    seconds[label].append((time.perf_counter() - start) / steps)
+        times = {label: median(found[1:]) for label, found in seconds.items()}
+        for label, found in times.items():
+            yield StepCost(
+                method=label,
+                backbone=backbone,
+                dataset=dataset,
+                milliseconds=1000 * found,
+                relative=median(a / b for a, b in zip(seconds[label][1:], seconds[suite.baseline][1:], strict=True)),
+                passes=passes[label],
+                images_per_second=len(images) / steps / found,
+            )
+
+
+def evaluation_costs(suite: Suite, data: Path, device: torch.device) -> Iterator[EvaluationCost]:
+    """Yield the cost of judging every backbone on every data set."""
+    recipe, method = suite.recipe, next(iter(suite.methods.values()))
+    noise = next((model for model in suite.noise.values() if model.random), None)
+    for (dataset, source), (backbone, network) in product(suite.datasets.items(), suite.backbones.items()):
+        splits = load_splits(source, data)
+        images = splits.test[:PASS].to(device)
+        training = Training(source, network, method, recipe, 0)
+        with computing(recipe, device):
+            model = initial_model(training, splits.num_classes, images.images.shape, device)
+            judge = Judge(model, training, Normalisation.of(splits, recipe, device), device)
+            clean, noisy, peak = _interleaved(judge, noise, images)
+        rate = len(images) / median(clean)
+        yield EvaluationCost(
+            backbone=backbone,
+            dataset=dataset,
+            images_per_second=rate,
+            noisy=median(a / b for a, b in zip(noisy, clean, strict=True)) if noisy else None,
+            of_peak=rate * _operations(model, images.images[:1].float()) / median(peak),
+        )
+
+
+def _interleaved(
+    judge: Judge, noise: NoiseModel | None, images: Images
+) -> tuple[list[float], list[float], list[float]]:
+    """Return seconds of passes without and with noise, and operations a second of matrix products, taken in turn."""
+    weights = judge.weights()
+    clean, noisy, peak = [], [], []
+    for chip in judge.chips("bench", ROUNDS + 1):
+        clean.append(_seconds(lambda: judge.count(NONE, images)))
+        peak.append(_matrix_product(judge.training.recipe.precision == "bfloat16", judge.device))
+        if noise is not None:
+            displace = partial(judge.displacement, noise, weights, chip)
+            noisy.append(_seconds(lambda displace=displace: judge.count(displace(), images)))  # type: ignore[misc]
+    return clean[1:], noisy[1:], peak[1:]
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()  # counts right answers, so it waits for the device
+    return time.perf_counter() - start
+
+
+def _matrix_product(bfloat16: bool, device: torch.device) -> float:
+    """Return the operations a second of a large matrix product."""
+    size = 2048 if device.type == "cpu" else 8192
+    matrix = torch.ones(size, size, device=device, dtype=torch.bfloat16 if bfloat16 else torch.float32)
+    return 2 * size**3 / _seconds(lambda: (matrix @ matrix)[0, 0].item())
+
+
+def _operations(model: nn.Module, image: torch.Tensor) -> int:
+    """Return the floating-point operations of a forward pass over one image."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(image)
+    return int(counter.get_total_flops())
