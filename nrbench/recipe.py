@@ -81,6 +81,9 @@ class Recipe(Frozen):
     """`bfloat16` is autocast with float32 weights; `auto` takes it where the device computes in it."""
     channels_last: bool = True
     """The memory format of images and convolutions."""
+    compile: bool = False
+    """Whether torch compiles the network; meant for a GPU, where it was not measured. On a CPU compiling costs more time
+    than it saves on a network that is trained for minutes. It needs a C++ compiler, and rounds differently."""
     threads: int = Field(default=1, ge=1)
     """Threads per job, part of the recipe because one and two threads round differently."""
     keep_epochs: Annotated[int, NOT_IN_KEY] = Field(default=2**30, ge=0)

@@ -118,7 +118,10 @@ def initial_model(training: Training, num_classes: int, shape: torch.Size, devic
     channels, height, width = shape[1:]
     model = training.backbone.build(num_classes=num_classes, input_shape=(channels, height, width)).eval()
     memory_format = torch.channels_last if training.recipe.channels_last else torch.contiguous_format
-    return model.to(device=device, memory_format=memory_format)  # type: ignore[call-overload, no-any-return]
+    model = model.to(device=device, memory_format=memory_format)  # type: ignore[call-overload]
+    if training.recipe.compile:
+        model.compile()  # in place: the names of parameters stay, and displaced weights are inputs of the same graph
+    return model
 
 
 @contextmanager

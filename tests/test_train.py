@@ -185,3 +185,15 @@ def test_keys_tell_trainings_apart() -> None:
     noise: NoiseModel = NoNoise()
     cells = [Cell(what, noise, 1, Last()) for what in (training(), training(seed=1), training(SAM()))]
     assert len({cell.key for cell in cells}) == len({cell.training.key for cell in cells}) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # torch looks at all inputs of the graph
+@pytest.mark.parametrize("method", [SGD(), SAM(rho=0.1), RWP(sigma=0.1)], ids=lambda method: method.name)
+def test_a_compiled_training_is_the_same_but_for_rounding(method: Method) -> None:
+    """A network that torch compiles has the same names and, after two epochs, the same weights to 1e-4."""
+    plain, compiled = final(training(method)), final(training(method, compile=True))
+    assert plain.keys() == compiled.keys()
+    for name, tensor in plain.items():
+        assert torch.allclose(tensor.double(), compiled[name].double(), atol=1e-4), name
+    assert not same(plain, compiled), "nothing was compiled"
