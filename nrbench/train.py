@@ -116,9 +116,9 @@ def initial_model(training: Training, num_classes: int, shape: torch.Size, devic
     """Return the network of a training at epoch 0: its weights depend on backbone and seed alone."""
     torch.manual_seed(derive("initial weights", training.seed) & 0xFFFF_FFFF)
     channels, height, width = shape[1:]
-    model = training.backbone.build(num_classes=num_classes, input_shape=(channels, height, width)).eval()
+    built = training.backbone.build(num_classes=num_classes, input_shape=(channels, height, width)).eval()
     memory_format = torch.channels_last if training.recipe.channels_last else torch.contiguous_format
-    model = model.to(device=device, memory_format=memory_format)  # type: ignore[call-overload]
+    model: nn.Module = built.to(device=device, memory_format=memory_format)  # type: ignore[call-overload]
     if training.recipe.compile:
         model.compile()  # in place: the names of parameters stay, and displaced weights are inputs of the same graph
     return model
