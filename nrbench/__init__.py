@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nrbench.errors import NrbenchError as NrbenchError
     from nrbench.errors import StoreError as StoreError
     from nrbench.errors import SuiteError as SuiteError
+    from nrbench.errors import did_you_mean as did_you_mean
     from nrbench.executor import Executor as Executor
     from nrbench.executor import Failure as Failure
     from nrbench.executor import Outcome as Outcome
@@ -60,7 +61,7 @@ _HOME = {
     "chance": ["Chance"],
     "component": ["Component", "DataFile", "Frozen"],
     "dataset": ["Dataset", "Images", "Splits"],
-    "errors": ["DataError", "MissingError", "NrbenchError", "StoreError", "SuiteError"],
+    "errors": ["DataError", "MissingError", "NrbenchError", "StoreError", "SuiteError", "did_you_mean"],
     "executor": ["Executor", "Failure", "Outcome", "Processes", "attempt"],
     "hookspecs": ["hookimpl"],
     "leaderboard": ["Leaderboard"],

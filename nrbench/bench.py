@@ -122,14 +122,12 @@ def _interleaved(
     judge: Judge, noise: NoiseModel | None, images: Images
 ) -> tuple[list[float], list[float], list[float]]:
     """Return seconds of passes without and with noise, and operations a second of matrix products, taken in turn."""
-    weights = judge.weights()
     clean, noisy, peak = [], [], []
     for chip in judge.chips("bench", ROUNDS + 1):
         clean.append(_seconds(lambda: judge.count(NONE, images)))
         peak.append(_matrix_product(judge.training.recipe.precision == "bfloat16", judge.device))
         if noise is not None:
-            displace = partial(judge.displacement, noise, weights, chip)
-            noisy.append(_seconds(lambda displace=displace: judge.count(displace(), images)))  # type: ignore[misc]
+            noisy.append(_seconds(partial(judge.count_noisy, noise, chip, images)))
     return clean[1:], noisy[1:], peak[1:]
 
 

@@ -63,8 +63,27 @@ class Judge:
         With calibration images, BatchNorm's running statistics are first estimated anew on them, at w + δ. An output that
         is not finite is a wrong answer.
         """
+        return self._count(self._network(delta, calibration), images)
+
+    @torch.inference_mode()
+    def count_noisy(
+        self, noise: NoiseModel, chance: EvaluationChance, images: Images, *, calibration: Images | None = None
+    ) -> tuple[int | None, float]:
+        """Return how many images are classified rightly on one simulated chip, None where δ is nothing, and ‖δ‖.
+
+        While the images pass there is memory for the chip's numbers and for w + δ, each of the size of the model.
+        """
+        delta = self.displacement(noise, self.weights(), chance)
+        length = norm(delta.values())
+        if not delta:
+            return None, length
+        network = self._network(delta, calibration)
+        del delta
+        return self._count(network, images), length
+
+    def _network(self, delta: Weights, calibration: Images | None) -> Callable[[Tensor], Tensor]:
         buffers = NONE if calibration is None else self._recalibrated(delta, calibration)
-        return self._count(displaced(self.model, delta, buffers=buffers), images)
+        return displaced(self.model, delta, buffers=buffers)
 
     @torch.inference_mode()
     def scores(self, noises: Sequence[NoiseModel], images: Images, *, draws: int) -> list[int]:
@@ -116,6 +135,12 @@ class Judge:
                 norm.eval()
                 norm.momentum = momentum
         return buffers
+
+
+def norm(tensors: Iterable[Tensor]) -> float:
+    """Return the Euclidean norm of several tensors together."""
+    each = list(tensors)
+    return float(torch.stack(torch._foreach_norm(each)).double().norm()) if each else 0.0
 
 
 def scored(judge: Judge, scorings: Iterable[Scoring], splits: dict[str, Images]) -> dict[str, int | Exception]:

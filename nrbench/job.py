@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
@@ -17,7 +16,7 @@ from nrbench.cell import Cell, Training
 from nrbench.component import canonical
 from nrbench.dataset import hold_out, load_splits, shuffled
 from nrbench.errors import StoreError
-from nrbench.evaluate import CALIBRATION_IMAGES, Judge, scored
+from nrbench.evaluate import CALIBRATION_IMAGES, Judge, norm, scored
 from nrbench.executor import PLACE, Failure
 from nrbench.joblog import captured
 from nrbench.lock import held
@@ -284,8 +283,7 @@ class _Work:
     def _judge_epoch(self, epoch: int, cells: list[Cell]) -> None:
         """Judge cells on the weights in the judge's model: one draw at a time, so that all strengths share it."""
         judge, test = self.judge, self.judged_on["test"]
-        weights = judge.weights()
-        weight_norm = _norm(weights.values())
+        weight_norm = norm(judge.weights().values())
         calibrations = {"frozen": None, "recalibrated": self.calibration}
         clean = {
             mode: judge.count(NONE, test, calibration=calibrations[mode])
@@ -298,12 +296,10 @@ class _Work:
                 if draw >= cell.draws or cell in self.failures:
                     continue
                 try:
-                    delta = judge.displacement(cell.noise, weights, chance)
-                    if delta:
-                        counts[cell].append(judge.count(delta, test, calibration=calibrations[cell.batch_norm]))
-                    else:
-                        counts[cell].append(clean[cell.batch_norm])
-                    norms[cell].append(_norm(delta.values()))
+                    calibration = calibrations[cell.batch_norm]
+                    right, length = judge.count_noisy(cell.noise, chance, test, calibration=calibration)
+                    counts[cell].append(clean[cell.batch_norm] if right is None else right)
+                    norms[cell].append(length)
                 except Exception as error:
                     self._fail(cell, error)
         for cell in cells:
@@ -336,11 +332,6 @@ class _Work:
 
     def _put(self, cell: Cell, result: CellResult | CellFailure) -> None:
         Store(self.setting.store).put(cell.key, result)
-
-
-def _norm(tensors: Iterable[Tensor]) -> float:
-    each = list(tensors)
-    return float(torch.stack(torch._foreach_norm(each)).double().norm()) if each else 0.0
 
 
 def _mean(values: list[float]) -> float | None:

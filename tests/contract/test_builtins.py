@@ -11,7 +11,7 @@ from nrbench.executor import Processes, Serial
 from nrbench.schedule import Constant, Cosine, Linear, OffToOn, Quadratic
 from nrbench.selection import BestEpoch, Last
 from nrbench.testing import Check, checks_for, parametrize_with_checks
-from nrbench_backbones import MLP, ResNet, WideResNet
+from nrbench_backbones import MLP, ResNet, Timm, Torchvision, WideResNet
 from nrbench_datasets import FashionMNISTMini, Synthetic
 from nrbench_methods import RWP, SAM, SGD, NoiseInjection, Ramped
 from nrbench_noise import DeviceProfile, Gaussian, Laplace, NoNoise
@@ -41,6 +41,8 @@ BUILTINS: list[Component] = [
     ResNet(depth=50, width=4),
     WideResNet(depth=10, width=2),
     MLP(),
+    Torchvision(model="resnet18", cifar_stem=True),
+    Timm(model="resnet18", cifar_stem=True),
     FashionMNISTMini(train_size=100),
     Synthetic(),
     Constant(),

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from nrbench import Backbone
-from nrbench_backbones import MLP, ResNet, WideResNet
+from nrbench_backbones import MLP, ResNet, Timm, Torchvision, WideResNet
 
 
 def parameters(backbone: Backbone, classes: int = 100, shape: tuple[int, int, int] = (3, 32, 32)) -> int:
@@ -25,6 +25,10 @@ def parameters(backbone: Backbone, classes: int = 100, shape: tuple[int, int, in
         (ResNet(depth=50), 100, 23_705_252),
         (ResNet(depth=18, stem="imagenet"), 1000, 11_689_512),
         (ResNet(depth=50, stem="imagenet"), 1000, 25_557_032),
+        (Torchvision(model="resnet18", cifar_stem=True), 100, 11_220_132),
+        (Timm(model="resnet18", cifar_stem=True), 100, 11_220_132),
+        (Torchvision(model="resnet50"), 1000, 25_557_032),
+        (Timm(model="resnet50"), 1000, 25_557_032),
         (WideResNet(depth=16, width=5), 100, 4_318_644),
         (WideResNet(depth=16, width=10), 100, 17_174_324),
         (WideResNet(depth=16, width=15), 100, 38_567_604),
@@ -98,3 +102,39 @@ def test_a_wide_resnet_has_whole_blocks(depth: int) -> None:
 def test_mlp_without_hidden_layers_is_linear() -> None:
     """No hidden layer is a linear classifier."""
     assert parameters(MLP(hidden=()), 10, (1, 4, 4)) == 16 * 10 + 10
+
+
+@pytest.mark.parametrize("library", [Torchvision, Timm])
+def test_networks_of_libraries_are_fitted_to_the_images(library: type[Torchvision | Timm]) -> None:
+    """The stem for small images keeps their size up to the first stage, and takes as many colours as there are."""
+    model = library(model="resnet18", cifar_stem=True).build(num_classes=7, input_shape=(1, 28, 28)).eval()
+    seen = []
+    model.get_submodule("layer1").register_forward_hook(lambda module, inputs, output: seen.append(inputs[0].shape))
+    assert model(torch.zeros(2, 1, 28, 28)).shape == (2, 7)
+    assert seen == [(2, 64, 28, 28)]
+    plain = library(model="resnet18").build(num_classes=7, input_shape=(1, 64, 64)).eval()
+    assert plain(torch.zeros(2, 1, 64, 64)).shape == (2, 7)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"name": "torchvision", "model": "resnet81"}, "did you mean 'resnet"),
+        ({"name": "timm", "model": "resnet81"}, "did you mean 'resnet"),
+        ({"name": "torchvision", "model": "vgg11", "cifar_stem": True}, "no 7×7 stem"),
+        ({"name": "timm", "model": "vit_tiny_patch16_224", "cifar_stem": True}, "no 7×7 stem"),
+        ({"name": "timm", "model": "vgg11", "zero_init_last": False}, "zero_init_last"),
+    ],
+)
+def test_networks_that_do_not_fit_are_refused(settings: dict[str, object], reason: str) -> None:
+    """An unknown name, a stem that cannot be exchanged and an option that is not there are told when a suite is read."""
+    backbone = Torchvision if settings["name"] == "torchvision" else Timm
+    with pytest.raises(ValidationError, match=reason):
+        backbone.model_validate(settings)
+
+
+def test_timms_last_batchnorm_can_start_at_one() -> None:
+    """timm starts the last BatchNorm of a block at 0, which no noise in units of a filter reaches; it can be told not to."""
+    for settings, start in (({}, 0.0), ({"zero_init_last": False}, 1.0)):
+        model = Timm(model="resnet18", **settings).build(num_classes=2, input_shape=(3, 32, 32))
+        assert model.get_parameter("layer1.0.bn2.weight").eq(start).all()

@@ -1,0 +1,35 @@
+"""Fitting a network that was made for photographs to the images at hand."""
+
+from __future__ import annotations
+
+from torch import nn
+
+
+def fitted(model: nn.Module, *, channels: int, cifar_stem: bool) -> nn.Module:
+    """Return a network for images of `channels` colours, with the stem for small images where it is asked for.
+
+    That stem is a 3×3 convolution of stride 1 without the pooling behind it, in the place of a 7×7 one of stride 2 with
+    pooling. New convolutions are initialised as He et al. 2015 do (fan out). Raise `ValueError` with the reason when
+    the network does not begin like that.
+    """
+    convolutions = [(name, module) for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
+    if not convolutions:
+        raise ValueError("it has no convolution that images could enter by")
+    name, first = convolutions[0]
+    if cifar_stem:
+        pools = [name for name, module in model.named_modules() if isinstance(module, nn.MaxPool2d)]
+        if first.kernel_size != (7, 7) or first.stride != (2, 2) or not pools:
+            raise ValueError("it has no 7×7 stem of stride 2 with a max-pool that a small one could stand for")
+        model.set_submodule(pools[0], nn.Identity())
+        model.set_submodule(name, _convolution(first, channels, kernel=3, stride=1))
+    elif first.in_channels != channels:
+        model.set_submodule(name, _convolution(first, channels, kernel=first.kernel_size[0], stride=first.stride[0]))
+    return model
+
+
+def _convolution(like: nn.Conv2d, channels: int, *, kernel: int, stride: int) -> nn.Conv2d:
+    if like.groups != 1:
+        raise ValueError("its first convolution is in groups")
+    new = nn.Conv2d(channels, like.out_channels, kernel, stride, kernel // 2, bias=like.bias is not None)
+    nn.init.kaiming_normal_(new.weight, mode="fan_out", nonlinearity="relu")
+    return new

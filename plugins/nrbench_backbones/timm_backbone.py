@@ -1,0 +1,53 @@
+"""The networks of timm."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+import torch
+from pydantic import field_validator, model_validator
+from torch import nn
+
+from nrbench import Backbone, did_you_mean
+from nrbench_backbones.stem import fitted
+
+
+class Timm(Backbone):
+    """Any classifier of timm by its name there, with new weights."""
+
+    name: Literal["timm"] = "timm"
+
+    model: str
+    """The name in timm, such as resnet18."""
+    cifar_stem: bool = False
+    """A 3×3 stem of stride 1 without max-pool, for small images, in the place of the 7×7 one."""
+    zero_init_last: bool | None = None
+    """timm starts the last BatchNorm of each residual block at 0; `false` starts it at 1, as torchvision and `resnet` do,
+    and is an error for a network without that option. Not said, the network's own default stands."""
+
+    @field_validator("model")
+    @classmethod
+    def _is_there(cls, model: str) -> str:
+        import timm
+
+        if not timm.is_model(model):
+            raise ValueError(f"timm has no network {model!r}; {did_you_mean(model, timm.list_models())}")
+        return model
+
+    @model_validator(mode="after")
+    def _can_be_fitted(self) -> Self:
+        try:
+            with torch.device("meta"):
+                self.build(num_classes=2, input_shape=(3, 32, 32))
+        except TypeError as error:  # an option that the network does not have
+            raise ValueError(str(error)) from error
+        return self
+
+    def build(self, *, num_classes: int, input_shape: tuple[int, int, int]) -> nn.Module:
+        import timm
+
+        options: dict[str, Any] = {} if self.zero_init_last is None else {"zero_init_last": self.zero_init_last}
+        network = timm.create_model(
+            self.model, pretrained=False, num_classes=num_classes, in_chans=input_shape[0], **options
+        )
+        return fitted(network, channels=input_shape[0], cifar_stem=self.cifar_stem)
