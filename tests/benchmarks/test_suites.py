@@ -17,8 +17,8 @@ from tests.benchmarks.growth import Row, grown
 
 ONE_EPOCH = ["recipe.epochs=1"]
 FEW = [*ONE_EPOCH, "seeds=1", "backbones.WRN-10-1=null"]
-MORE = [f"noise.Gaussian {s}={{name: gaussian, sigma: {s}}}" for s in (0.05, 0.15, 0.25)] + [
-    "noise.Laplace 0.2={name: laplace, b: 0.2}"
+MORE = [f"noise.Gaussian {s} %={{name: gaussian, sigma: 0.{s}}}" for s in ("05", "15", "25")] + [
+    "noise.Laplace 20 %={name: laplace, b: 0.2}"
 ]
 NOTHING = """\
 name: nothing
