@@ -22,7 +22,7 @@ def stepper() -> Stepper:
 @pytest.mark.parametrize(("method", "target"), [(SAM(), "≤ 2.05"), (RWP(), "≤ 1.06")], ids=["sam", "rwp"])
 def test_step_against_sgd(bench: Bench, stepper: Stepper, method: Method, target: str) -> None:
     """A step of a method ÷ a step of SGD: ResNet-18, batch 128."""
-    times = bench.times(stepper.with_method(method), stepper.with_method(SGD()), rounds=7)
+    times = bench.times(stepper.with_method(method), stepper.with_method(SGD()), rounds=5)
     bench.figure(f"{method.name} step ÷ SGD step", [ours / sgd for ours, sgd in times], target)
 
 
