@@ -59,6 +59,8 @@ class Setting:
     def own_device(self) -> torch.device:
         """Return the device of this job. A worker sees one of several GPUs, the one that belongs to its place."""
         device = torch.device(self.device)
+        if device.type == "cuda":
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic with it alone
         if device.type != "cuda" or device.index is not None:
             return device
         if (place := os.environ.get(PLACE)) is not None:

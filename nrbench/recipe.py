@@ -77,8 +77,9 @@ class Recipe(Frozen):
     """The share of the training images kept apart to choose epochs on; the same for every method and seed."""
     bn_statistics: BatchNormStatistics = "first"
     """Which passes of a step update BatchNorm's running statistics: SAM's first pass is clean, RWP's only one perturbed."""
-    precision: Literal["float32", "bfloat16", "auto"] = "float32"
-    """`bfloat16` is autocast with float32 weights; `auto` takes it where the device computes in it."""
+    precision: Literal["float32", "tf32", "bfloat16", "auto"] = "float32"
+    """`bfloat16` is autocast with float32 weights; `auto` takes it where the device computes in it. `tf32` lets an NVIDIA
+    GPU round the factors of products to 10 bits; elsewhere it is float32."""
     channels_last: bool = True
     """The memory format of images and convolutions."""
     compile: bool = False

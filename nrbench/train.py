@@ -126,20 +126,21 @@ def initial_model(training: Training, num_classes: int, shape: torch.Size, devic
 
 @contextmanager
 def computing(recipe: Recipe, device: torch.device) -> Iterator[None]:
-    """Set torch up for a recipe, and back afterwards: threads, deterministic algorithms, exact float32, a spare generator."""
+    """Set torch up for a recipe, and back afterwards: threads, deterministic algorithms, precision, a spare generator."""
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    benchmark, tf32 = torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32
+    cudnn, matmul, tf32 = torch.backends.cudnn, torch.backends.cuda.matmul, recipe.precision == "tf32"
+    before = cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices):
         torch.set_num_threads(recipe.threads)
         torch.use_deterministic_algorithms(True, warn_only=True)
-        torch.backends.cudnn.benchmark = torch.backends.cudnn.allow_tf32 = False
+        cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = False, tf32, tf32
         try:
             yield
         finally:
             torch.set_num_threads(threads)
             torch.use_deterministic_algorithms(deterministic)
-            torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = benchmark, tf32
+            cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = before
 
 
 class autocast:  # noqa: N801  (it reads as the function it stands for)

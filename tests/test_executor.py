@@ -96,6 +96,7 @@ def test_a_worker_sees_the_gpu_of_its_place(monkeypatch: pytest.MonkeyPatch) -> 
     """Places go round the GPUs that are visible; a GPU asked for by number, and a process without a place, stay as they are."""
     setting = Setting(Path("store"), Path("data"), "cuda")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
     assert setting.own_device() == torch.device("cuda", 0)
     assert replace(setting, device="cuda:1").own_device() == torch.device("cuda", 1)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "4,7"

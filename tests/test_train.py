@@ -16,7 +16,7 @@ from nrbench.recipe import AdamW, Sgd
 from nrbench.schedule import Constant, Cosine
 from nrbench.selection import Last
 from nrbench.tiny import TinyBackbone, TinyDataset
-from nrbench.train import Trained, initial_model, train
+from nrbench.train import Trained, computing, initial_model, train
 from nrbench_backbones import MLP
 from nrbench_methods import RWP, SAM, SGD, Ramped
 from nrbench_noise import NoNoise
@@ -197,3 +197,14 @@ def test_a_compiled_training_is_the_same_but_for_rounding(method: Method) -> Non
     for name, tensor in plain.items():
         assert torch.allclose(tensor.double(), compiled[name].double(), atol=1e-4), name
     assert not same(plain, compiled), "nothing was compiled"
+
+
+def test_precision_is_set_for_the_time_of_a_job() -> None:
+    """Inside a recipe with tf32 a GPU may round products, inside any other it may not, and afterwards all is as before."""
+    switches = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    before = [switch.allow_tf32 for switch in switches]
+    for precision, allowed in (("tf32", True), ("float32", False), ("bfloat16", False)):
+        with computing(Recipe(precision=precision), CPU):
+            assert [switch.allow_tf32 for switch in switches] == [allowed, allowed]
+            assert torch.are_deterministic_algorithms_enabled()
+        assert [switch.allow_tf32 for switch in switches] == before
