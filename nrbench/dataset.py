@@ -53,6 +53,11 @@ class Splits:
 class Dataset(Component):
     """Family: where labelled images come from."""
 
+    @property
+    def caveat(self) -> str:
+        """What a reader of the leaderboard should know of this data; nothing by default."""
+        return ""
+
     @abstractmethod
     def load(self, root: Path) -> Splits:
         """Return the images, read from below the data directory `root` where they are not part of a package.

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
+
+from nrbench import Backbone
+
+
+def check_buildable(backbone: Backbone) -> None:
+    """Raise `ValueError` with the reason when a network cannot be built; no memory is taken for its weights."""
+    try:
+        with torch.device("meta"):
+            backbone.build(num_classes=2, input_shape=(3, 32, 32))
+    except TypeError as error:  # an option that the network does not have
+        raise ValueError(str(error)) from error
 
 
 def fitted(model: nn.Module, *, channels: int, cifar_stem: bool) -> nn.Module:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-import torch
 from pydantic import field_validator, model_validator
 from torch import nn
 
 from nrbench import Backbone, did_you_mean
-from nrbench_backbones.stem import fitted
+from nrbench_backbones.stem import check_buildable, fitted
 
 
 class Timm(Backbone):
@@ -36,11 +35,7 @@ class Timm(Backbone):
 
     @model_validator(mode="after")
     def _can_be_fitted(self) -> Self:
-        try:
-            with torch.device("meta"):
-                self.build(num_classes=2, input_shape=(3, 32, 32))
-        except TypeError as error:  # an option that the network does not have
-            raise ValueError(str(error)) from error
+        check_buildable(self)
         return self
 
     def build(self, *, num_classes: int, input_shape: tuple[int, int, int]) -> nn.Module:

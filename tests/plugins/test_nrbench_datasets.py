@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import gzip
+import hashlib
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from scipy.io import savemat
 
-from nrbench import DataError, DataFile
-from nrbench_datasets import FashionMNISTMini, Npz, Synthetic
+from nrbench import DataError, DataFile, Dataset, Images
+from nrbench_datasets import CIFAR10, CIFAR100, MNIST, SVHN, FashionMNIST, FashionMNISTMini, Npz, Synthetic
 
 
 def test_fashion_mnist_mini_is_balanced_and_real() -> None:
@@ -102,3 +107,207 @@ def test_synthetic_images_can_be_learned() -> None:
     prototypes = torch.stack([flat[splits.train.labels == label].mean(0) for label in range(splits.num_classes)])
     guesses = torch.cdist(splits.test.images.flatten(1).float(), prototypes).argmin(1)
     assert (guesses == splits.test.labels).double().mean() > 0.9
+
+
+def images(count: int, shape: tuple[int, ...], *, classes: int = 10, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Random bytes and labels."""
+    chance = np.random.default_rng(seed)
+    return chance.integers(0, 256, (count, *shape), np.uint8), chance.integers(0, classes, count)
+
+
+def write_cifar10(root: Path) -> tuple[np.ndarray, np.ndarray]:
+    folder = root / "cifar-10-batches-bin"
+    folder.mkdir(parents=True)
+    pixels, labels = images(60, (3, 32, 32))
+    records = np.concatenate([labels[:, None].astype(np.uint8), pixels.reshape(60, -1)], 1)
+    for part, name in zip(np.split(records, 6), [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"], strict=True):
+        (folder / f"{name}.bin").write_bytes(part.tobytes())
+    return pixels, labels
+
+
+def write_cifar100(root: Path) -> tuple[np.ndarray, np.ndarray]:
+    folder = root / "cifar-100-binary"
+    folder.mkdir(parents=True)
+    pixels, labels = images(60, (3, 32, 32), classes=100)
+    both = np.stack([labels // 5, labels], 1).astype(np.uint8)
+    records = np.concatenate([both, pixels.reshape(60, -1)], 1)
+    (folder / "train.bin").write_bytes(records[:50].tobytes())
+    (folder / "test.bin").write_bytes(records[50:].tobytes())
+    return pixels, labels
+
+
+def idx(array: np.ndarray) -> bytes:
+    return gzip.compress(bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">i4").tobytes() + array.tobytes())
+
+
+def write_mnist(root: Path, folder: str = "MNIST") -> tuple[np.ndarray, np.ndarray]:
+    raw = root / folder / "raw"
+    raw.mkdir(parents=True)
+    pixels, labels = images(60, (28, 28))
+    for part, rows in (("train", slice(0, 50)), ("t10k", slice(50, 60))):
+        (raw / f"{part}-images-idx3-ubyte.gz").write_bytes(idx(pixels[rows]))
+        (raw / f"{part}-labels-idx1-ubyte.gz").write_bytes(idx(labels[rows].astype(np.uint8)))
+    return pixels[:, None], labels
+
+
+def write_fashion_mnist(root: Path) -> tuple[np.ndarray, np.ndarray]:
+    return write_mnist(root, "FashionMNIST")
+
+
+def write_svhn(root: Path) -> tuple[np.ndarray, np.ndarray]:
+    pixels, labels = images(60, (3, 32, 32))
+    ten_is_zero = np.where(labels == 0, 10, labels)
+    for part, rows in (("train", slice(0, 50)), ("test", slice(50, 60))):
+        table = {"X": pixels[rows].transpose(2, 3, 1, 0), "y": ten_is_zero[rows, None].astype(np.uint8)}
+        savemat(root / f"{part}_32x32.mat", table)
+    return pixels, labels
+
+
+Writer = Callable[[Path], tuple[np.ndarray, np.ndarray]]
+PUBLISHED: list[tuple[type[Dataset], Writer]] = [
+    (CIFAR10, write_cifar10),
+    (CIFAR100, write_cifar100),
+    (MNIST, write_mnist),
+    (FashionMNIST, write_fashion_mnist),
+    (SVHN, write_svhn),
+]
+
+
+@pytest.mark.parametrize(("dataset", "write"), PUBLISHED)
+def test_files_in_the_published_formats_are_read(dataset: type[Dataset], write: Writer, tmp_path: Path) -> None:
+    """Without checksums, files of the published layout give the images and labels that were put into them, with a caveat."""
+    pixels, labels = write(tmp_path)
+    source = dataset(checksums="none")  # type: ignore[call-arg]
+    splits = source.load(tmp_path)
+    for part, rows in ((splits.train, slice(0, 50)), (splits.test, slice(50, 60))):
+        assert np.array_equal(part.images.numpy(), pixels[rows])
+        assert part.labels.tolist() == labels[rows].tolist()
+        assert part.images.dtype == torch.uint8
+    assert source.caveat == "non-standard data"
+    assert dataset().caveat == ""  # type: ignore[call-arg]
+    assert source.fingerprint != dataset().fingerprint  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(("dataset", "write"), PUBLISHED)
+def test_missing_files_are_named(
+    dataset: type[Dataset], write: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Offline, what is wanted where is one message, whether hashes are checked or not."""
+    monkeypatch.setenv("NRBENCH_OFFLINE", "1")
+    for checksums in ("published", "none"):
+        with pytest.raises(DataError, match=f"wants .*{tmp_path}.*NRBENCH_DATA_DIR"):
+            dataset(checksums=checksums).load(tmp_path)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "write", "file"),
+    [(MNIST, write_mnist, "MNIST/raw/train-images-idx3-ubyte.gz"), (SVHN, write_svhn, "train_32x32.mat")],
+)
+def test_other_files_than_the_published_are_refused(
+    dataset: type[Dataset], write: Writer, file: str, tmp_path: Path
+) -> None:
+    """A file with another hash is named and never parsed."""
+    write(tmp_path)
+    with pytest.raises(DataError, match=f"{file} is not the published file"):
+        dataset().load(tmp_path)  # type: ignore[call-arg]
+
+
+class Canary:
+    """An object whose pickle makes a file when it is loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_a_poisoned_pickle_is_never_loaded(tmp_path: Path) -> None:
+    """CIFAR's published files are pickles: one with another hash is refused before it can run anything."""
+    folder = tmp_path / "cifar-100-python"
+    folder.mkdir()
+    for name in ("train", "test", "meta"):
+        (folder / name).write_bytes(pickle.dumps(Canary(tmp_path / "canary")))
+    with pytest.raises(DataError, match="is not the published file"):
+        CIFAR100().load(tmp_path)
+    assert not (tmp_path / "canary").exists()
+
+
+def test_pickles_with_the_published_hash_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that have the hashes torchvision knows go through torchvision: here ours, under hashes put there for them."""
+    from torchvision import datasets
+
+    folder = tmp_path / "cifar-100-python"
+    folder.mkdir()
+    parts = {name: images(20, (3, 32, 32), classes=100, seed=seed) for seed, name in enumerate(("train", "test"))}
+    contents = {
+        name: pickle.dumps({"data": x.reshape(20, -1), "fine_labels": y.tolist()}) for name, (x, y) in parts.items()
+    }
+    contents["meta"] = pickle.dumps({"fine_label_names": [str(label) for label in range(100)]})
+    md5 = {name: hashlib.md5(content).hexdigest() for name, content in contents.items()}
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    monkeypatch.setattr(datasets.CIFAR100, "train_list", [["train", md5["train"]]])
+    monkeypatch.setattr(datasets.CIFAR100, "test_list", [["test", md5["test"]]])
+    monkeypatch.setattr(datasets.CIFAR100, "meta", {"filename": "meta", "key": "fine_label_names", "md5": md5["meta"]})
+    splits = CIFAR100().load(tmp_path)
+    for part, (x, y) in ((splits.train, parts["train"]), (splits.test, parts["test"])):
+        assert isinstance(part, Images)
+        assert np.array_equal(part.images.numpy(), x)
+        assert part.labels.tolist() == y.tolist()
+    assert splits.num_classes == 100
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda content: content[:-1], "no whole number of records"),
+        (lambda content: b"", "no whole number of records"),
+        (lambda content: b"<html>" + b" " * 3067 + content, "no whole number|has the class"),
+        (lambda content: bytes([0, 100]) + content[2:], "has the class 100"),
+    ],
+    ids=["truncated", "empty", "page", "label"],
+)
+def test_damaged_cifar(tmp_path: Path, damage: Callable[[bytes], bytes], message: str) -> None:
+    """A file cut short, an empty one, a page saved in its place, and a class that is none are told."""
+    write_cifar100(tmp_path)
+    path = tmp_path / "cifar-100-binary" / "train.bin"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(DataError, match=message):
+        CIFAR100(checksums="none").load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"<html>", "no gzip file"),
+        (gzip.compress(b"<html>"), "no IDX file"),
+        (idx(np.zeros((50, 28, 28), np.uint8))[:40], "no gzip file"),
+        (gzip.compress(gzip.decompress(idx(np.zeros((50, 28, 28), np.uint8)))[:-1]), "cut short"),
+        (idx(np.zeros((49, 28, 28), np.uint8)), "49 images and 50 labels"),
+    ],
+    ids=["page", "other", "truncated", "short", "count"],
+)
+def test_damaged_mnist(tmp_path: Path, content: bytes, message: str) -> None:
+    """Whatever stands where an IDX file should be is told."""
+    write_mnist(tmp_path)
+    (tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte.gz").write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        MNIST(checksums="none").load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"X": np.zeros((32, 32, 3, 2), np.uint8), "y": np.array([[1], [11]])}, "labels other than 1 to 10"),
+        ({"X": np.zeros((32, 32, 3, 3), np.uint8), "y": np.array([[1], [2]])}, "does not hold"),
+        ({"X": np.zeros((32, 32, 3, 2), np.uint8)}, "no MATLAB file with X and y"),
+    ],
+    ids=["label", "count", "missing"],
+)
+def test_damaged_svhn(tmp_path: Path, table: dict[str, np.ndarray], message: str) -> None:
+    """A MATLAB file with other contents is told."""
+    write_svhn(tmp_path)
+    savemat(tmp_path / "train_32x32.mat", table)
+    with pytest.raises(DataError, match=message):
+        SVHN(checksums="none").load(tmp_path)
