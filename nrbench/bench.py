@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -18,6 +18,7 @@ from nrbench.cell import Training
 from nrbench.component import Frozen
 from nrbench.dataset import Images, load_splits
 from nrbench.evaluate import Judge
+from nrbench.job import Job
 from nrbench.perturbation import NONE, NoiseModel
 from nrbench.suite import Suite
 from nrbench.train import computing, initial_model, train
@@ -57,11 +58,44 @@ class EvaluationCost(Frozen):
     """Floating-point operations a second of the pass without noise, divided by those of a matrix product."""
 
 
-def step_costs(suite: Suite, data: Path, device: torch.device) -> Iterator[StepCost]:
+def expected_seconds(suite: Suite, jobs: Iterable[Job], data: Path, device: torch.device) -> float:
+    """Return the time that one worker would take for jobs of a suite, from a few real steps and passes on this device.
+
+    On every backbone and data set steps of the baseline are timed, and a method's planned passes taken for its cost.
+    """
+    few = suite.replace(methods={suite.baseline: suite.methods[suite.baseline]})
+    steps = {
+        _place(suite, cost): cost.milliseconds / 1000 / cost.passes for cost in step_costs(few, data, device, rounds=1)
+    }
+    judged = {_place(suite, cost): cost for cost in evaluation_costs(suite, data, device)}
+    total = 0.0
+    for job in jobs:
+        training, recipe = job.training, job.training.recipe
+        splits, place = (
+            load_splits(training.dataset, data),
+            (training.backbone.fingerprint, training.dataset.fingerprint),
+        )
+        sizes = {"validation": recipe.held_out * len(splits.train), "test": float(len(splits.test))}
+        number = -(-(len(splits.train) - sizes["validation"]) // recipe.batch_size) * recipe.epochs
+        total += number * training.method.planned_passes() * steps[place]
+        scorings = {scoring for cell in job.cells if (scoring := cell.selection.scoring(cell.noise)) is not None}
+        passes = [(scoring.noise, recipe.epochs * sizes[scoring.on]) for scoring in scorings]
+        passes += [(cell.noise, cell.draws * sizes["test"]) for cell in job.cells]
+        for noise, images in passes:
+            slower = judged[place].noisy or 1.0 if noise.random else 1.0
+            total += images / judged[place].images_per_second * slower
+    return total
+
+
+def _place(suite: Suite, cost: StepCost | EvaluationCost) -> tuple[str, str]:
+    return suite.backbones[cost.backbone].fingerprint, suite.datasets[cost.dataset].fingerprint
+
+
+def step_costs(suite: Suite, data: Path, device: torch.device, *, rounds: int = ROUNDS) -> Iterator[StepCost]:
     """Yield the cost of a step of every method on every backbone and data set, as `train` makes it."""
     for (dataset, source), (backbone, network) in product(suite.datasets.items(), suite.backbones.items()):
         splits = load_splits(source, data)
-        recipe = suite.recipe.replace(epochs=ROUNDS + 1)
+        recipe = suite.recipe.replace(epochs=rounds + 1)
         images = splits.train[: STEPS * recipe.batch_size].to(device)
         steps = -(-len(images) // recipe.batch_size)
         normalise = Normalisation.of(splits, recipe, device)

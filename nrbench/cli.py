@@ -138,8 +138,9 @@ def run(
 @click.argument("suite")
 @flags.out
 @flags.suite_options
+@click.option("--measure", is_flag=True, help="Time a few real steps on this device, and estimate from them.")
 @flags.as_json
-def plan(suite: str, out: Path, as_json: bool, settings: Sequence[str], **kwargs: Any) -> None:
+def plan(suite: str, out: Path, measure: bool, as_json: bool, settings: Sequence[str], **kwargs: Any) -> None:
     """Say what a run would compute, and what it would cost."""
     from nrbench.console import plain_table
     from nrbench.forecast import forecast
@@ -154,6 +155,11 @@ def plan(suite: str, out: Path, as_json: bool, settings: Sequence[str], **kwargs
     cells = loaded.cells(only=options.only, exclude=options.exclude)
     work = plan_cells(cells, options.store, force=options.force, retry_failed=options.retry_failed)
     numbers = forecast(loaded, work, options.store, options.data_root)
+    if measure:
+        from nrbench.bench import expected_seconds
+
+        device = find_device(options.device)
+        numbers = numbers.replace(seconds=expected_seconds(loaded, work.jobs, options.data_root, device))
     if as_json:
         click.echo(json.dumps(numbers.model_dump(mode="json"), indent=2))
         return

@@ -31,7 +31,8 @@ class Forecast(Frozen):
     noisy_passes: int
     """Forward passes over the test set for the report draws."""
     seconds: float | None
-    """Time for the training, from what this suite's trainings took here before; None when none did."""
+    """Time on one worker: for the training, from what this suite's trainings took here before, None when none did; where a
+    plan measures, for training and judging, from a few real steps."""
     disk_bytes: int | None
     """Room for the weights that stay stored; None when a data set is not there."""
     resolution: float | None
@@ -47,8 +48,8 @@ class Forecast(Frozen):
         yield "epochs of forward-backward passes", f"{self.passes:g}"
         yield "noisy passes over the test sets", f"{self.noisy_passes}"
         yield (
-            "training time",
-            "unknown until something was trained" if self.seconds is None else f"{self.seconds:.0f} s",
+            "time on one worker",
+            "unknown until something was trained, or --measure" if self.seconds is None else f"{self.seconds:.0f} s",
         )
         yield "disk", "unknown" if self.disk_bytes is None else f"{self.disk_bytes / 2**20:.1f} MiB"
         if self.resolution is not None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from nrbench import load_registry, load_suite
-from nrbench.bench import evaluation_costs, step_costs
+from nrbench import Store, load_registry, load_suite, plan
+from nrbench.bench import evaluation_costs, expected_seconds, step_costs
+from tests.conftest import Finished
 
 CPU = torch.device("cpu")
 MORE = ["methods.SAM={name: sam}", "report.baseline=RWP"]
@@ -44,3 +45,19 @@ def test_bench_on_the_command_line(nrbench: Callable[..., object], write_suite: 
     numbers = json.loads(nrbench("bench", path, "--json").out)  # type: ignore[attr-defined]
     assert [cost["method"] for cost in numbers["steps"]] == ["SGD", "RWP"]
     assert {path.name for path in path.parent.iterdir()} == {"suite.yaml"}
+
+
+def test_a_plan_is_measured(write_suite: Callable[..., Path], tmp_path: Path) -> None:
+    """The time expected is that of the steps, scorings and draws of the jobs, and none for none."""
+    suite = load_suite(write_suite(), load_registry())
+    jobs = plan(suite.cells(), Store(tmp_path)).jobs
+    assert expected_seconds(suite, [], tmp_path, CPU) == 0
+    found = expected_seconds(suite, jobs, tmp_path, CPU)
+    assert found > 0
+
+
+def test_plan_measures_on_the_command_line(nrbench: Callable[..., Finished], write_suite: Callable[..., Path]) -> None:
+    """A plan knows no time before anything was trained, unless it measures."""
+    path = write_suite()
+    assert json.loads(nrbench("plan", path, "--json").out)["seconds"] is None
+    assert json.loads(nrbench("plan", path, "--json", "--measure").out)["seconds"] > 0

@@ -46,7 +46,7 @@ def test_the_commands_and_their_flags() -> None:
                 "--json",
             ]
         ),
-        "plan": sorted([*suite, "suite", "--json"]),
+        "plan": sorted([*suite, "suite", "--json", "--measure"]),
         "validate": ["--json", "--set", "suites"],
         "report": sorted(["--device", "--json", "--out", "--set", "-o", "suite"]),
         "ls": ["--json", "kind"],
