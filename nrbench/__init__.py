@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from nrbench.cell import Cell as Cell
     from nrbench.cell import Training as Training
     from nrbench.chance import Chance as Chance
+    from nrbench.claim import Claim as Claim
+    from nrbench.claim import Comparison as Comparison
     from nrbench.component import Component as Component
     from nrbench.component import DataFile as DataFile
     from nrbench.component import Frozen as Frozen
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
     from nrbench.errors import StoreError as StoreError
     from nrbench.errors import SuiteError as SuiteError
     from nrbench.errors import did_you_mean as did_you_mean
+    from nrbench.evidence import Evidence as Evidence
+    from nrbench.evidence import Label as Label
+    from nrbench.evidence import NoRowError as NoRowError
+    from nrbench.evidence import Term as Term
     from nrbench.executor import Executor as Executor
     from nrbench.executor import Failure as Failure
     from nrbench.executor import Outcome as Outcome
@@ -42,6 +48,10 @@ if TYPE_CHECKING:
     from nrbench.perturbation import Scale as Scale
     from nrbench.perturbation import Weights as Weights
     from nrbench.perturbation import forward_at as forward_at
+    from nrbench.place import Labelled as Labelled
+    from nrbench.place import Patterns as Patterns
+    from nrbench.place import Place as Place
+    from nrbench.place import best as best
     from nrbench.reading import load_suite as load_suite
     from nrbench.recipe import Recipe as Recipe
     from nrbench.registry import Registry as Registry
@@ -53,20 +63,24 @@ if TYPE_CHECKING:
     from nrbench.selection import Scoring as Scoring
     from nrbench.selection import Selection as Selection
     from nrbench.store import Store as Store
+    from nrbench.suite import Collection as Collection
     from nrbench.suite import Suite as Suite
 
 _HOME = {
     "backbone": ["Backbone"],
     "cell": ["Cell", "Training"],
     "chance": ["Chance"],
+    "claim": ["Claim", "Comparison"],
     "component": ["Component", "DataFile", "Frozen"],
     "dataset": ["Dataset", "Images", "Splits"],
     "errors": ["DataError", "MissingError", "NrbenchError", "StoreError", "SuiteError", "did_you_mean"],
+    "evidence": ["Evidence", "Label", "NoRowError", "Term"],
     "executor": ["Executor", "Failure", "Outcome", "Processes", "attempt"],
     "hookspecs": ["hookimpl"],
     "leaderboard": ["Leaderboard"],
     "method": ["Method", "State", "Step", "displaced_backward"],
     "perturbation": ["NONE", "NoiseModel", "Perturbation", "Scale", "Weights", "forward_at"],
+    "place": ["Labelled", "Patterns", "Place", "best"],
     "recipe": ["Recipe"],
     "registry": ["Registry", "load_registry"],
     "runner": ["Options", "plan", "run"],
@@ -74,7 +88,7 @@ _HOME = {
     "selection": ["Scoring", "Selection"],
     "store": ["Store"],
     "reading": ["load_suite"],
-    "suite": ["Suite"],
+    "suite": ["Collection", "Suite"],
 }
 
 __all__ = sorted(name for names in _HOME.values() for name in names)

@@ -11,7 +11,7 @@ from nrbench import flags
 from nrbench.errors import Problem, SuiteError, UsageError, did_you_mean
 from nrbench.terminal import console
 
-KINDS = ("methods", "noise", "backbones", "datasets", "schedules", "selections", "executors", "plugins")
+KINDS = ("methods", "noise", "backbones", "datasets", "schedules", "selections", "executors", "claims", "plugins")
 
 
 @click.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -20,7 +20,7 @@ from nrbench.dataset import Images, load_splits
 from nrbench.evaluate import Judge
 from nrbench.job import Job
 from nrbench.perturbation import NONE, NoiseModel
-from nrbench.suite import Suite
+from nrbench.suite import Benchmark, Suite
 from nrbench.train import computing, initial_model, train
 
 STEPS = 4
@@ -58,28 +58,37 @@ class EvaluationCost(Frozen):
     """Floating-point operations a second of the pass without noise, divided by those of a matrix product."""
 
 
-def expected_seconds(suite: Suite, jobs: Iterable[Job], data: Path, device: torch.device) -> float:
+def expected_seconds(benchmark: Benchmark, jobs: Sequence[Job], data: Path, device: torch.device) -> float:
     """Return the time that one worker would take for jobs of a suite, from a few real steps and passes on this device.
 
     On every backbone and data set steps of the baseline are timed, and a method's planned passes taken for its cost.
     """
-    few = suite.replace(methods={suite.baseline: suite.methods[suite.baseline]})
-    steps = {
-        _place(suite, cost): cost.milliseconds / 1000 / cost.passes for cost in step_costs(few, data, device, rounds=1)
-    }
-    judged = {_place(suite, cost): cost for cost in evaluation_costs(suite, data, device)}
+    wanted = {_place(job.training): job.training for job in jobs}
+    steps: dict[tuple[str, ...], float] = {}
+    judged: dict[tuple[str, ...], EvaluationCost] = {}
+    for suite in benchmark.parts:
+        for dataset, backbone in product(suite.datasets, suite.backbones):
+            place = _place(suite.training(dataset, backbone, suite.baseline, 0))
+            if place not in wanted or place in steps:
+                continue
+            one = suite.replace(
+                datasets={dataset: suite.datasets[dataset]},
+                backbones={backbone: suite.backbones[backbone]},
+                methods={suite.baseline: suite.methods[suite.baseline]},
+                tables=(),
+                claims={},
+            )
+            (step,), (judged[place],) = step_costs(one, data, device, rounds=1), evaluation_costs(one, data, device)
+            steps[place] = step.milliseconds / 1000 / step.passes
     total = 0.0
     for job in jobs:
         training, recipe = job.training, job.training.recipe
-        splits, place = (
-            load_splits(training.dataset, data),
-            (training.backbone.fingerprint, training.dataset.fingerprint),
-        )
+        splits, place = load_splits(training.dataset, data), _place(training)
         sizes = {"validation": recipe.held_out * len(splits.train), "test": float(len(splits.test))}
-        number = -(-(len(splits.train) - sizes["validation"]) // recipe.batch_size) * recipe.epochs
+        number = -(-(len(splits.train) - sizes["validation"]) // recipe.batch_size) * training.epochs
         total += number * training.method.planned_passes() * steps[place]
         scorings = {scoring for cell in job.cells if (scoring := cell.selection.scoring(cell.noise)) is not None}
-        passes = [(scoring.noise, recipe.epochs * sizes[scoring.on]) for scoring in scorings]
+        passes = [(scoring.noise, training.epochs * sizes[scoring.on]) for scoring in scorings]
         passes += [(cell.noise, cell.draws * sizes["test"]) for cell in job.cells]
         for noise, images in passes:
             slower = judged[place].noisy or 1.0 if noise.random else 1.0
@@ -87,8 +96,8 @@ def expected_seconds(suite: Suite, jobs: Iterable[Job], data: Path, device: torc
     return total
 
 
-def _place(suite: Suite, cost: StepCost | EvaluationCost) -> tuple[str, str]:
-    return suite.backbones[cost.backbone].fingerprint, suite.datasets[cost.dataset].fingerprint
+def _place(training: Training) -> tuple[str, ...]:
+    return training.backbone.fingerprint, training.dataset.fingerprint, training.recipe.fingerprint
 
 
 def step_costs(suite: Suite, data: Path, device: torch.device, *, rounds: int = ROUNDS) -> Iterator[StepCost]:

@@ -34,6 +34,11 @@ class Training:
     recipe: Recipe
     seed: int
 
+    @property
+    def epochs(self) -> int:
+        """Passes over the training images: those of the recipe, none where the method does not train."""
+        return self.recipe.epochs if self.method.trains else 0
+
     @cached_property
     def key(self) -> str:
         """The name of its results: a hash of everything that can change them."""

@@ -248,7 +248,8 @@ def bench(suite: str, settings: Sequence[str], device: str, data_dir: Path | Non
     place = find_device(device)
     loaded = load_suite(find_suite(suite), load_registry(), settings=settings).for_device(place)
     root = Options(data=data_dir).data_root
-    steps, evaluations = list(step_costs(loaded, root, place)), list(evaluation_costs(loaded, root, place))
+    steps = [cost for part in loaded.parts for cost in step_costs(part, root, place)]
+    evaluations = [cost for part in loaded.parts for cost in evaluation_costs(part, root, place)]
     if as_json:
         numbers = {"steps": [cost.model_dump() for cost in steps], "evaluations": [e.model_dump() for e in evaluations]}
         click.echo(json.dumps(numbers, indent=2, ensure_ascii=False))
@@ -260,8 +261,9 @@ def bench(suite: str, settings: Sequence[str], device: str, data_dir: Path | Non
             for s in steps
             if (s.backbone, s.dataset) == (evaluation.backbone, evaluation.dataset)
         ]
-        headers = ("training step", "ms", f"÷ {loaded.baseline}", "passes", "images/s")
-        console().print(plain_table(f"{where}, {loaded.recipe.precision} on {place}", headers, rows))
+        headers = ("training step", "ms", f"÷ {loaded.parts[0].baseline}", "passes", "images/s")
+        precision = loaded.parts[0].recipe.precision
+        console().print(plain_table(f"{where}, {precision} on {place}", headers, rows))
         noisy = "" if evaluation.noisy is None else f", a noisy pass takes {evaluation.noisy:.2f} of a clean one"
         click.echo(
             f"judged: {evaluation.images_per_second:.0f} images/s, {evaluation.of_peak:.0%} of a matrix product{noisy}\n"

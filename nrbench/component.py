@@ -174,6 +174,20 @@ class DataFile(Frozen):
         return content
 
 
+def parameter(component: BaseModel, path: str) -> Any:
+    """Return the value at a dotted path of fields, such as `method.sigma`; raise `LookupError` naming those there are."""
+    value: Any = component
+    for step in path.split("."):
+        fields = list(type(value).model_fields) if isinstance(value, BaseModel) else []
+        if step in fields:
+            value = getattr(value, step)
+        elif isinstance(value, tuple) and step.isdecimal() and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            raise LookupError(f"{{{path}}} names no field; there are {', '.join(fields)}")
+    return value
+
+
 def canonical(value: Any) -> Any:
     """Return `value` as plain JSON data that says all that matters of it and nothing else."""
     if isinstance(value, DataFile):

@@ -25,7 +25,18 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from nrbench.leaderboard import Leaderboard
+from nrbench.pivot import PivotCell, PivotTable
 from nrbench.report.cost import Cost, Place
+from nrbench.report.pivots import (
+    accuracy_text,
+    chosen_text,
+    claim_groups,
+    effect_texts,
+    pivot_notes,
+    pivot_title,
+    printed_text,
+    spread_text,
+)
 from nrbench.report.table import (
     RANKING_HEADERS,
     Entry,
@@ -39,7 +50,7 @@ from nrbench.report.table import (
 )
 from nrbench.runlog import Event, RunLog, Watcher, unwatched
 from nrbench.runner import Plan
-from nrbench.suite import Suite
+from nrbench.suite import Benchmark
 
 _STYLES = {"best": "bold green", "second": "underline", "": ""}
 
@@ -53,11 +64,29 @@ def log_to(console: Console, *, verbosity: int) -> None:
     logger.setLevel(level)
 
 
-def print_leaderboard(console: Console, board: Leaderboard, suite: Suite, costs: Mapping[Place, Cost]) -> None:
+def print_leaderboard(console: Console, board: Leaderboard, suite: Benchmark, costs: Mapping[Place, Cost]) -> None:
     """Print every table of a leaderboard, its rankings and what it was computed with."""
     for table in tables(board, suite, costs):
         for part in _fitting(table, console.width):
             console.print(_method_table(part))
+    for pivot in board.tables:
+        for columns in _column_parts(len(pivot.columns), console.width, entry=_PRINTED_WIDTH):
+            console.print(_pivot_table(pivot, columns))
+        for note in pivot_notes(pivot):
+            console.print(Text(note, style="dim"))
+    for title, claims in claim_groups(board.claims).items():
+        rows = [
+            (
+                f"{row.claim}: {printable(row.text)}",
+                row.measured.reading,
+                row.measured.verdict,
+                *effect_texts(row.measured),
+            )
+            for row in claims
+        ]
+        console.print(plain_table(title, ("claim", "reading", "verdict", "effect", "95 % interval"), rows))
+        for row in (row for row in claims if row.measured.reason):
+            console.print(Text(f"{row.claim} is undecided: {printable(row.measured.reason)}", style="dim"))
     for ranking in board.rankings:
         console.print(plain_table(ranking_title(ranking), RANKING_HEADERS, list(ranking_rows(ranking))))
     console.print(
@@ -68,16 +97,42 @@ def print_leaderboard(console: Console, board: Leaderboard, suite: Suite, costs:
         console.print(Text(f"! {flag}", style="yellow"))
 
 
-_METHOD_WIDTH, _ENTRY_WIDTH, _COST_WIDTH = 18, 13, 8
+_METHOD_WIDTH, _ENTRY_WIDTH, _PRINTED_WIDTH, _COST_WIDTH = 18, 13, 18, 8
+
+
+def _column_parts(count: int, width: int, *, entry: int) -> Iterator[slice]:
+    """Yield as many columns of a width at a time as fit beside the names of methods."""
+    room = max(1, (width - _METHOD_WIDTH - 2) // entry)
+    yield from (slice(start, start + room) for start in range(0, count, room))
 
 
 def _fitting(table: Table, width: int) -> Iterator[Table]:
     """Yield a table in parts of as many columns as fit into a width."""
-    room = max(1, (width - _METHOD_WIDTH - 2 - _COST_WIDTH) // _ENTRY_WIDTH)
-    for start in range(0, len(table.columns), room):
-        columns = table.columns[start : start + room]
-        lines = [replace(line, entries=line.entries[start : start + room]) for line in table.lines]
-        yield replace(table, columns=columns, lines=tuple(lines))
+    for part in _column_parts(len(table.columns), width - _COST_WIDTH, entry=_ENTRY_WIDTH):
+        lines = [replace(line, entries=line.entries[part]) for line in table.lines]
+        yield replace(table, columns=table.columns[part], lines=tuple(lines))
+
+
+def _pivot_table(table: PivotTable, columns: slice) -> RichTable:
+    grid = RichTable(
+        title=Text(pivot_title(table)), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+    )
+    grid.add_column("", max_width=_METHOD_WIDTH, overflow="fold")
+    for group, label in zip(table.groups[columns], table.columns[columns], strict=True):
+        grid.add_column(Text(f"{group}\n{label}" if group else label, justify="right"), justify="right")
+    for line in table.lines:
+        name = Text(f"{line.group}, {line.label}" if line.group else line.label)
+        grid.add_row(name, *map(_pivot_cell, line.cells[columns]))
+    return grid
+
+
+def _pivot_cell(cell: PivotCell | None) -> Group:
+    if cell is None:
+        return Group("")
+    style = " ".join(["bold green"] * cell.bold + ["underline"] * cell.underlined) or "default"
+    value = Text(accuracy_text(cell), style="red" if cell.accuracy is None else style, justify="right")
+    below = [spread_text(cell, digits=1), chosen_text(cell), printed_text(cell, digits=1)]
+    return Group(value, *(Text(text, style="dim", justify="right") for text in below if text))
 
 
 def _method_table(table: Table) -> RichTable:
@@ -118,12 +173,13 @@ def plain_table(title: str, headers: Sequence[str], rows: Sequence[Sequence[str]
 class Watch:
     """Progress of a run, read from its log: a live table on a terminal, one plain line per event elsewhere."""
 
-    def __init__(self, console: Console, suite: Suite, log: RunLog, *, quiet: bool) -> None:
+    def __init__(self, console: Console, suite: Benchmark, log: RunLog, *, quiet: bool) -> None:
         self._console, self._suite, self._log = console, suite, log
         self._show: Watcher = unwatched if quiet else (self._live if console.is_terminal else self._plain)
         self._quiet = quiet
         self._names: dict[str, str] = {}
         self._sizes: dict[str, int] = {}
+        self._epochs: dict[str, int] = {}
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -139,6 +195,7 @@ class Watch:
         """Take note of what is going to be done."""
         self._names = self._suite.training_names()
         self._sizes = {job.training.key: len(job.cells) for job in plan.jobs}
+        self._epochs = {job.training.key: job.training.epochs for job in plan.jobs}
         self._progress.update(self._cells, total=plan.missing)
         self._say(
             f"{self._suite.name}: {len(plan.cells)} cells, {plan.missing} to compute in {len(plan.jobs)} trainings"
@@ -164,7 +221,7 @@ class Watch:
         while True:
             last = done.wait(0.2)
             for event in self._log.news():
-                if event.training in self._names:
+                if event.training in self._epochs:
                     self._show(event)
             if last:
                 return
@@ -177,14 +234,14 @@ class Watch:
         name = self._names[event.training]
         if event.kind == "epoch":
             loss = "not finite" if event.loss is None else f"{event.loss:.4g}"
-            self._say(f"{name}: epoch {event.epoch}/{self._suite.recipe.epochs}, loss {loss}")
+            self._say(f"{name}: epoch {event.epoch}/{self._epochs[event.training]}, loss {loss}")
         elif event.kind == "failed":
             self._say(f"{name}: failed: {printable(event.message)}")
         elif event.kind == "finished":
             self._say(f"{name}: done")
 
     def _live(self, event: Event) -> None:
-        name, epochs = self._names[event.training], self._suite.recipe.epochs
+        name, epochs = self._names[event.training], self._epochs.get(event.training)
         if event.kind == "started":
             self._tasks[event.training] = self._progress.add_task(f"  {name}", total=epochs)
         elif event.kind == "epoch" and event.training in self._tasks:

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -52,6 +53,9 @@ class Splits:
 
 class Dataset(Component):
     """Family: where labelled images come from."""
+
+    shape: ClassVar[tuple[int, tuple[int, int, int]] | None] = None
+    """(classes, (channels, height, width)), where they are known without loading anything."""
 
     @property
     def caveat(self) -> str:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nrbench.batches import Normalisation
-from nrbench.cell import Cell, Training
+from nrbench.cell import BatchNorm, Cell, Training
 from nrbench.component import canonical
 from nrbench.dataset import hold_out, load_splits, shuffled
 from nrbench.errors import StoreError
@@ -20,8 +20,8 @@ from nrbench.evaluate import CALIBRATION_IMAGES, Judge, norm, scored
 from nrbench.executor import PLACE, Failure
 from nrbench.joblog import captured
 from nrbench.lock import held
-from nrbench.perturbation import NONE
-from nrbench.results import CellFailure, CellResult, environment
+from nrbench.perturbation import NONE, NoiseModel
+from nrbench.results import CellFailure, CellResult, Score, environment
 from nrbench.runlog import Event, RunLog, Watcher, unwatched
 from nrbench.selection import Scoring
 from nrbench.store import CheckpointRecord, EpochRecord, Store, TrainingRecord
@@ -135,8 +135,8 @@ class _Work:
     # -- training -----------------------------------------------------------------------------------------------------
 
     def _train(self, *, keep_all: bool = False) -> None:
-        recipe, record = self.training.recipe, self.record
-        if record.diverged or (len(record.epochs) == recipe.epochs and record.kept):
+        record = self.record
+        if record.diverged or (len(record.epochs) == self.training.epochs and record.kept):
             return
         checkpoint = self._checkpoint()
         start = checkpoint.epoch if checkpoint else 0
@@ -183,17 +183,16 @@ class _Work:
         self.record = self.record.replace(epochs=epochs, environments=tuple(here))
         kept = self.record.kept | {trained.epoch: self.stored.save_weights(trained.epoch, weights)}
         size = sum(tensor.nbytes for tensor in weights.values())
-        if not keep_all and self.training.recipe.epochs * size > self.training.recipe.keep_epochs:
+        if not keep_all and self.training.epochs * size > self.training.recipe.keep_epochs:
             wanted = {trained.epoch, *self._choices().values()}
             kept = {epoch: sha for epoch, sha in kept.items() if epoch in wanted}
         self._write(self.record.replace(kept=kept, checkpoints=self._checkpoints(trained)))
 
     def _checkpoints(self, trained: Trained) -> tuple[CheckpointRecord, ...]:
         """Return the last two checkpoints, one made now if it is time; a training that is through needs none."""
-        recipe = self.training.recipe
-        if trained.epoch >= recipe.epochs:
+        if trained.epoch >= self.training.epochs:
             return ()
-        if trained.epoch % recipe.checkpoint_every:
+        if trained.epoch % self.training.recipe.checkpoint_every:
             return self.record.checkpoints
         state = trained.checkpoint()
         sha256 = self.stored.save_checkpoint(state.epoch, state.tensors)
@@ -291,19 +290,25 @@ class _Work:
             mode: judge.count(NONE, test, calibration=calibrations[mode])
             for mode in dict.fromkeys(cell.batch_norm for cell in cells)
         }
+        alike: dict[tuple[NoiseModel, BatchNorm], list[Cell]] = {}  # rules that chose the same epoch share its draws
+        for cell in cells:
+            alike.setdefault((cell.noise, cell.batch_norm), []).append(cell)
         counts: dict[Cell, list[int]] = {cell: [] for cell in cells}
         norms: dict[Cell, list[float]] = {cell: [] for cell in cells}
         for draw, chance in enumerate(judge.chips("report", max(cell.draws for cell in cells))):
-            for cell in cells:
-                if draw >= cell.draws or cell in self.failures:
+            for (noise, mode), members in alike.items():
+                left = [cell for cell in members if draw < cell.draws and cell not in self.failures]
+                if not left:
                     continue
                 try:
-                    calibration = calibrations[cell.batch_norm]
-                    right, length = judge.count_noisy(cell.noise, chance, test, calibration=calibration)
-                    counts[cell].append(clean[cell.batch_norm] if right is None else right)
-                    norms[cell].append(length)
+                    right, length = judge.count_noisy(noise, chance, test, calibration=calibrations[mode])
                 except Exception as error:
-                    self._fail(cell, error)
+                    for cell in left:
+                        self._fail(cell, error)
+                    continue
+                for cell in left:
+                    counts[cell].append(clean[mode] if right is None else right)
+                    norms[cell].append(length)
         for cell in cells:
             if cell not in self.failures:
                 result = self._result(cell, epoch=epoch, correct=tuple(counts[cell]), clean=clean[cell.batch_norm])
@@ -317,6 +322,8 @@ class _Work:
             images=len(self.data.test),
             epoch=epoch,
             clean_correct=clean,
+            training=self.training.key,
+            chosen_with=self._score(cell, epoch),
             displacement_norm=None,
             weight_norm=None,
             epochs=len(epochs),
@@ -324,6 +331,13 @@ class _Work:
             passes_per_step=_mean([record.passes_per_step for record in epochs]) or 0.0,
             environments=tuple(dict.fromkeys([*self.record.environments, environment(self.device)])),
         )
+
+    def _score(self, cell: Cell, epoch: int) -> Score | None:
+        scoring = self._scoring(cell)
+        if scoring is None or not 0 < epoch <= len(self.record.epochs):
+            return None
+        correct = self.record.epochs[epoch - 1].scores[scoring.fingerprint]
+        return Score(correct=correct, images=len(self.judged_on[scoring.on]))
 
     def _without_failed(self) -> list[Cell]:
         return [cell for cell in self.job.cells if cell not in self.failures]

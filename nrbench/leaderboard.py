@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import combinations
-from typing import Any, Literal
+from itertools import combinations, product
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from nrbench.cell import BatchNorm
 from nrbench.component import Frozen, canonical_json
+from nrbench.pivot import PivotTable
 from nrbench.results import CellFailure, CellResult, Environment
+from nrbench.scope import ClaimRow, scopes
 from nrbench.statistics import (
     Interval,
     holm,
@@ -23,9 +25,10 @@ from nrbench.statistics import (
     ranks,
     std,
     t_interval,
+    variance_components,
 )
 from nrbench.store import Store
-from nrbench.suite import Column, Suite
+from nrbench.suite import Benchmark, Column, Suite
 
 Status = Literal["ok", "error", "diverged", "timeout", "out_of_memory", "killed", "incomplete"]
 Found = CellResult | CellFailure | None
@@ -64,6 +67,10 @@ class Row(Frozen):
     seeds: int = 0
     """Seeds that the accuracy is the mean of."""
     draws: int = 0
+    by_seed: tuple[float | None, ...] = ()
+    """Mean over draws for each seed; null for a seed without a result."""
+    validation_accuracy: float | None = None
+    """Accuracy under the noise on the held-out images, at the chosen epochs; null unless epochs are chosen there."""
     selected_epochs: tuple[int, ...] = ()
     clean_accuracy_there: float | None = None
     """Accuracy without noise of the very weights that were judged."""
@@ -80,6 +87,20 @@ class Row(Frozen):
     """‖δ‖, mean over chips."""
     weight_norm: float | None = None
     """‖w‖, mean over seeds."""
+
+    seed_std: float | None = None
+    """What is between seeds beside the draws: variance component by the method of moments, as a standard deviation."""
+    draw_std: float | None = None
+    """The variance component between draws, as a standard deviation."""
+    cells: tuple[str, ...] = ()
+    """The key of each seed's cell, which `nrbench export` takes."""
+
+    @property
+    def chosen_by(self) -> float | None:
+        """What the best of a group is the highest of; diverged is worse than anything, and what failed has nothing."""
+        if self.status == "diverged":
+            return 0.0
+        return self.accuracy if self.validation_accuracy is None else self.validation_accuracy
 
     @property
     def column(self) -> Column:
@@ -127,29 +148,37 @@ class Leaderboard(BaseModel):
     """What a reader should know before trusting a number."""
     rows: tuple[Row, ...]
     rankings: tuple[Ranking, ...]
-    tables: tuple[dict[str, Any], ...] = ()
-    claims: tuple[dict[str, Any], ...] = ()
+    tables: tuple[PivotTable, ...] = ()
+    """The tables that the suite asks for, for every selection and treatment of BatchNorm."""
+    claims: tuple[ClaimRow, ...] = ()
 
     @classmethod
-    def of(cls, suite: Suite, store: Store) -> Leaderboard:
-        """Return the leaderboard of what is stored for a suite; cells without a result are shown as such."""
-        found = {
-            (column, method): [store.result(suite.cell(column, method, seed).key) for seed in range(suite.seeds)]
-            for column in suite.columns()
-            for method in suite.methods
-        }
-        rows = tuple(_row(suite, column, method, found) for column, method in found)
-        results = [result for cell in found.values() for result in cell if isinstance(result, CellResult)]
+    def of(cls, benchmark: Benchmark, store: Store) -> Leaderboard:
+        """Return the leaderboard of what is stored for a suite or collection; cells without a result are shown as such."""
+        keys: Keys = {}
+        rows: dict[tuple[Column, str], Row] = {}
+        found: dict[tuple[Column, str], Sequence[Found]] = {}
+        for suite in benchmark.parts:
+            own = _keys(suite)
+            found |= {place: [store.result(key) for key in cells] for place, cells in own.items() if place not in keys}
+            keys |= own
+            rows |= {place: _row(suite, *place, cells, found) for place, cells in own.items() if place not in rows}
+        results = [result for cells in found.values() for result in cells if isinstance(result, CellResult)]
         environments = {each.fingerprint: each for result in results for each in result.environments}
+        whole = tuple(rows.values())
+        flags = [flag for suite in benchmark.parts for flag in _flags(suite, whole, len(environments))]
+        about = list(scopes(benchmark, whole))
         return cls(
             schema=1,
-            suite=suite.name,
-            baseline=suite.baseline,
-            precision=suite.recipe.precision,
+            suite=benchmark.name,
+            baseline=benchmark.parts[0].baseline,
+            precision=", ".join(dict.fromkeys(suite.recipe.precision for suite in benchmark.parts)),
             environments=tuple(environments[key] for key in sorted(environments)),
-            flags=tuple(_flags(suite, rows, len(environments))),
-            rows=rows,
-            rankings=tuple(_rankings(suite, found)),
+            flags=tuple(dict.fromkeys(flags)),
+            rows=whole,
+            rankings=tuple(ranking for suite in benchmark.parts for ranking in _rankings(suite, found)),
+            tables=tuple(table for scope in about for table in scope.tables()),
+            claims=tuple(claim for scope in about for claim in scope.claims()),
         )
 
     @property
@@ -175,7 +204,32 @@ def accuracies(result: CellResult) -> list[float]:
     return [100 * correct / result.images for correct in result.correct]
 
 
-def _row(suite: Suite, column: Column, method: str, found: Mapping[tuple[Column, str], Sequence[Found]]) -> Row:
+Keys = dict[tuple[Column, str], tuple[str, ...]]
+
+
+def _keys(suite: Suite) -> Keys:
+    """Return the key of every cell of a suite, by column and method, in the order of seeds; a training is hashed once."""
+    trainings = {
+        (dataset, backbone, method): [suite.training(dataset, backbone, method, seed) for seed in range(suite.seeds)]
+        for dataset, backbone, method in product(suite.datasets, suite.backbones, suite.methods)
+    }
+    return {
+        (column, method): tuple(
+            suite.cell(column, method, training.seed, training=training).key
+            for training in trainings[column.dataset, column.backbone, method]
+        )
+        for column in suite.columns()
+        for method in suite.methods
+    }
+
+
+def _row(
+    suite: Suite,
+    column: Column,
+    method: str,
+    keys: tuple[str, ...],
+    found: Mapping[tuple[Column, str], Sequence[Found]],
+) -> Row:
     cells = found[column, method]
     results = [cell for cell in cells if isinstance(cell, CellResult)]
     failures = [cell for cell in cells if isinstance(cell, CellFailure)]
@@ -197,6 +251,8 @@ def _row(suite: Suite, column: Column, method: str, found: Mapping[tuple[Column,
         reason=_reason(failures[0]) if failures else ("the training loss is not finite" if diverged else None),
         seeds=len(whole),
         draws=max((len(result.correct) for result in results), default=0),
+        by_seed=tuple(map(score, cells)),
+        cells=keys,
     )
     if not whole:
         return row
@@ -206,11 +262,15 @@ def _row(suite: Suite, column: Column, method: str, found: Mapping[tuple[Column,
     chips = [accuracy for draws in by_seed for accuracy in draws]
     clean = [100 * result.clean_correct / result.images for result in whole]
     close = [100 * (r.clean_correct - correct) <= r.images for r in whole for correct in r.correct]
+    components = variance_components(by_seed) or (None, None)
     return row.replace(
         accuracy=mean(seed_means),
         noise_std=mean(spreads) if spreads else None,
         weight_std=std(seed_means),
         interval=t_interval(seed_means),
+        seed_std=components[0],
+        draw_std=components[1],
+        validation_accuracy=_validation_accuracy(suite, column, whole),
         selected_epochs=tuple(result.epoch for result in whole),
         clean_accuracy_there=mean(clean),
         minimum=min(chips),
@@ -221,6 +281,14 @@ def _row(suite: Suite, column: Column, method: str, found: Mapping[tuple[Column,
         displacement_norm=_mean_of_known(result.displacement_norm for result in whole),
         weight_norm=_mean_of_known(result.weight_norm for result in whole),
     )
+
+
+def _validation_accuracy(suite: Suite, column: Column, results: Sequence[CellResult]) -> float | None:
+    scoring = suite.selections[column.selection].scoring(suite.noise[column.noise])
+    scores = [result.chosen_with for result in results if result.chosen_with is not None]
+    if scoring is None or scoring.on != "validation" or len(scores) < len(results):
+        return None
+    return mean(100 * each.correct / each.images for each in scores)
 
 
 def _reason(failure: CellFailure) -> str:

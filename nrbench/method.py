@@ -97,6 +97,8 @@ class Method(Component):
 
     rampable: ClassVar[bool] = True
     """Whether strength 0 makes it bit-equal to SGD in one pass; only such a method can be ramped."""
+    trains: ClassVar[bool] = True
+    """Whether there is anything to train; a method that does not train gives the weights that are judged."""
 
     @abstractmethod
     def backward(self, step: Step) -> Tensor:
@@ -108,6 +110,10 @@ class Method(Component):
 
     def after_update(self, step: Step) -> None:
         """Called once the optimizer has moved the weights; does nothing by default."""
+
+    def given_weights(self, seed: int) -> Weights | None:
+        """Return parameters and buffers that were trained elsewhere, by name; None, as by default, has them trained."""
+        return None
 
     def evaluation_weights(self, state: State) -> Weights | None:
         """Return the weights to be judged, such as a running average; None means the weights as trained."""

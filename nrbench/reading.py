@@ -3,99 +3,92 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from nrbench.component import Component, DataFile
-from nrbench.document import Node, Path_, count, dotted, load, matched, overlaid, parse, sweeps, variants, with_value
-from nrbench.errors import Mark, Problem, SuiteError, UsageError, did_you_mean
+from nrbench.component import Component, DataFile, canonical, parameter
+from nrbench.document import Node, Path_, count, dotted, sweeps, variants
+from nrbench.errors import Mark, Problem, SuiteError, did_you_mean
+from nrbench.layering import Layers, layered
+from nrbench.layout import layout_problems
 from nrbench.registry import Registry
-from nrbench.suite import SECTIONS, Suite, shipped_suites
+from nrbench.suite import SECTIONS, Benchmark, Collection, Suite
 
 MAX_ROWS = 10_000
 """Rows that the sweeps of one label may make."""
 
 
-def load_suite(path: str | Path, registry: Registry, *, settings: Sequence[str] = ()) -> Suite:
-    """Return the suite in a file, with `settings` such as "recipe.epochs=1" laid over it.
+def load_suite(path: str | Path, registry: Registry, *, settings: Sequence[str] = ()) -> Benchmark:
+    """Return the suite or the collection in a file, with `settings` such as "recipe.epochs=1" laid over it.
 
     Raise `SuiteError` with every mistake in it, each at its file, line and column.
     """
-    path = Path(path)
-    root = _extended(path, ())
-    for setting in settings:
-        root = _set(root, setting)
-    return _Reader(root, registry).suite()
+    layers = layered(Path(path), settings=settings)
+    if not layers.included:
+        return _Reader(layers.root, registry).suite()
+    return _collection(layers, registry)
 
 
-def _set(root: Node, setting: str) -> Node:
-    """Lay "path=value" over a suite. A label may hold `=`: the path is as much of the text as names something there is."""
-    places = [match.start() for match in re.finditer("=", setting)]
-    if not places or not setting[: places[0]] or not setting[places[-1] + 1 :]:
-        raise UsageError(f"--set {setting}: expected path=value, where null deletes")
-    depths = [matched(root, setting[:place]) for place in places]
-    place = places[depths.index(max(depths))]
-    value = parse(setting[place + 1 :], f"--set {setting}")
-    _check_deletion(root, value, setting[:place])
-    return with_value(root, setting[:place], value)
-
-
-def _check_deletion(root: Node, value: Node, path: str) -> None:
-    section, _, label = path.partition(".")
-    labels = root.value[section].value if section in SECTIONS and section in root.value else None
-    if value.value is None and isinstance(labels, dict) and label and "." not in label and label not in labels:
-        raise SuiteError([_nothing_to_delete(value.key or value.mark, section, label, labels)])
-
-
-def _nothing_to_delete(mark: Mark, section: str, label: str, labels: Iterable[str]) -> Problem:
-    return Problem(
-        mark, f"{section}.{label}", "there is nothing of that label to delete", did_you_mean(label, list(labels))
-    )
-
-
-def locked_suite(path: Path, registry: Registry) -> Suite:
-    """Return the suite that was locked in a file by `Suite.lock`."""
+def _collection(layers: Layers, registry: Registry) -> Collection:
+    suites: list[Suite] = []
+    problems: list[Problem] = []
+    for root in layers.included:
+        try:
+            suites.append(_Reader(root, registry).suite())
+        except SuiteError as error:
+            problems += error.problems
+    if problems:
+        raise SuiteError(problems)
+    problems += [problem for index in range(1, len(suites)) for problem in _collisions(suites, index, layers.places)]
+    fields = layers.root.plain() | {"suites": suites}
     try:
-        return Suite.model_validate_json(path.read_bytes(), context={"registry": registry})
+        collection = Collection.model_validate(fields, context={"registry": registry})
+    except ValidationError as error:
+        raise SuiteError([*problems, *_problems(error, layers.root, (), model=Collection, registry=registry)]) from None
+    problems += layout_problems(collection, layers.root)
+    if problems:
+        raise SuiteError(problems)
+    return collection
+
+
+def _collisions(suites: Sequence[Suite], index: int, places: Sequence[Mark]) -> Iterator[Problem]:
+    """Yield what a suite says otherwise than one that is included before it."""
+    suite, mark = suites[index], places[index]
+    for field in ("seeds", "draws", "selections"):
+        if canonical(getattr(suite, field)) != canonical(getattr(suites[0], field)):
+            yield Problem(mark, f"include.{index}", f"{suite.name} has other {field} than {suites[0].name}")
+    for other in suites[:index]:
+        for section in SECTIONS:
+            mine, theirs = getattr(suite, section), getattr(other, section)
+            for label in (label for label in mine if label in theirs and mine[label] != theirs[label]):
+                message = f"{label!r} is not the same in {suite.name} as in {other.name}: name in one what differs"
+                yield Problem(mark, f"include.{index}.{section}", message)
+        if suite.recipe != other.recipe:
+            shared = [place for place in _trained(suite) if place in set(_trained(other))]
+            if shared:
+                what = ", ".join(shared[0])
+                message = f"{suite.name} trains {what} by another recipe than {other.name}: name in one what differs"
+                yield Problem(mark, f"include.{index}.recipe", message)
+
+
+def _trained(suite: Suite) -> Iterator[tuple[str, str, str]]:
+    return product(suite.methods, suite.backbones, suite.datasets)
+
+
+def locked_suite(path: Path, registry: Registry) -> Benchmark:
+    """Return the suite or collection that was locked in a file by its `lock`."""
+    content = path.read_bytes()
+    kind = Collection if b'\n  "suites": [' in content else Suite
+    try:
+        return kind.model_validate_json(content, context={"registry": registry})
     except ValidationError as error:
         problems = [Problem(Mark(str(path)), dotted(detail["loc"]), detail["msg"]) for detail in error.errors()]
         raise SuiteError(problems) from None
-
-
-def _extended(path: Path, seen: tuple[Path, ...]) -> Node:
-    root = load(path)
-    if not isinstance(root.value, dict):
-        raise SuiteError([Problem(root.mark, "", "a suite is a mapping")])
-    base = root.value.get("extends")
-    if base is None:
-        return root
-    if not isinstance(base.value, str):
-        raise SuiteError([Problem(base.mark, "extends", "expected the path of another suite")])
-    target = path.parent / base.value
-    if not target.is_file():
-        target = shipped_suites().get(base.value, target)
-    chain = (*seen, path.resolve())
-    if target.resolve() in chain:
-        raise SuiteError([Problem(base.mark, "extends", f"{base.value} extends this file in turn")])
-    if not target.is_file():
-        raise SuiteError([Problem(base.mark, "extends", f"there is no file {target} and no suite of that name")])
-    own = {key: child for key, child in root.value.items() if key != "extends"}
-    below = _extended(target, chain)
-    problems = [
-        _nothing_to_delete(child.key or child.mark, section, label, known)
-        for section in SECTIONS
-        if section in own and isinstance(own[section].value, dict)
-        for known in [below.value[section].value if section in below.value else {}]
-        for label, child in own[section].value.items()
-        if child.value is None and label not in known
-    ]
-    if problems:
-        raise SuiteError(problems)
-    return overlaid(below, Node(own, root.mark))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +113,7 @@ class _Reader:
             found = _problems(error, self.root, (), model=Suite, registry=self.registry)
             raise SuiteError(problems + [p for p in found if p.path.partition(".")[0] not in broken]) from None
         problems += self._contradictions(suite)
+        problems += layout_problems(suite, self.root)
         if problems:
             raise SuiteError(problems)
         return suite
@@ -199,16 +193,10 @@ def render_label(label: str, component: Component) -> str:
     """Return the label with each {dotted.field} replaced by the component's value of it."""
 
     def value_of(match: re.Match[str]) -> str:
-        value: Any = component
-        for step in match.group(1).split("."):
-            fields = list(type(value).model_fields) if isinstance(value, BaseModel) else []
-            if step in fields:
-                value = getattr(value, step)
-            elif isinstance(value, tuple) and step.isdecimal() and int(step) < len(value):
-                value = value[int(step)]
-            else:
-                raise _LabelError(f"{match.group()} names no field; there are {', '.join(fields)}")
-        return _shown(match.group(), value)
+        try:
+            return _shown(match.group(), parameter(component, match.group(1)))
+        except LookupError as error:
+            raise _LabelError(str(error.args[0])) from None
 
     return _FIELD.sub(value_of, label)
 
@@ -256,8 +244,8 @@ def _problems(
             message = message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
         elif kind == "extra_forbidden":
             fields = _fields_at(model, node.plain(), location[:-1], registry)
-            if model is Suite and len(location) == 1:
-                fields.append("extends")
+            if issubclass(model, Benchmark) and len(location) == 1:
+                fields += ["extends", "include"]
             message, hint = (
                 "there is no such field",
                 did_you_mean(location[-1], fields) or f"there are {', '.join(fields)}",

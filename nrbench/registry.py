@@ -15,6 +15,7 @@ import pluggy
 
 import nrbench.hookspecs
 from nrbench.backbone import Backbone
+from nrbench.claim import Claim
 from nrbench.component import Component
 from nrbench.dataset import Dataset
 from nrbench.errors import NameLookupError, did_you_mean
@@ -34,6 +35,7 @@ FAMILIES: Mapping[str, type[Component]] = MappingProxyType(
         "schedules": Schedule,
         "selections": Selection,
         "executors": Executor,
+        "claims": Claim,
     }
 )
 """What a plugin may add to, by the word used on the command line."""
@@ -46,6 +48,7 @@ _SINGULAR = {
     "schedules": "schedule",
     "selections": "selection",
     "executors": "executor",
+    "claims": "claim",
 }
 
 

@@ -40,6 +40,13 @@ def environment(device: torch.device) -> Environment:
     )
 
 
+class Score(Frozen):
+    """Right answers among the images that an epoch was chosen on."""
+
+    correct: int
+    images: int
+
+
 class CellResult(Frozen):
     """A cell's counts of right answers; every number on the leaderboard is made of these."""
 
@@ -56,6 +63,10 @@ class CellResult(Frozen):
     """‖δ‖, mean over the draws; None when the weights are not finite."""
     weight_norm: float | None
     """‖w‖ over all trainable weights."""
+    training: str
+    """The key of its training, which the judged weights are stored under."""
+    chosen_with: Score | None
+    """What the epoch was chosen for; None where nothing was measured to choose it."""
     epochs: int
     """Epochs trained."""
     loss: float | None

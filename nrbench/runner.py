@@ -26,7 +26,7 @@ from nrbench.report import write_reports
 from nrbench.results import CellFailure
 from nrbench.runlog import Event, Watcher, unwatched
 from nrbench.store import Store
-from nrbench.suite import Suite, find_suite
+from nrbench.suite import Benchmark, find_suite
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ def find_device(name: str) -> torch.device:
 
 
 def run(
-    suite: Suite | str | Path,
+    suite: Benchmark | str | Path,
     *,
     options: Options | None = None,
     registry: Registry | None = None,
@@ -124,9 +124,9 @@ def run(
     trained if a data set is not there, `StoreError` when results cannot be written. A cell that fails is a row that says so.
     """
     options = options or Options()
-    if isinstance(suite, Suite) and settings:
+    if isinstance(suite, Benchmark) and settings:
         raise UsageError("settings are laid over a suite's file, not over one that was read")
-    if not isinstance(suite, Suite):
+    if not isinstance(suite, Benchmark):
         suite = load_suite(find_suite(suite), registry or load_registry(), settings=settings)
     device = find_device(options.device)
     suite, store, folder = suite.for_device(device), options.store, Path(options.out) / suite.name
@@ -140,8 +140,8 @@ def run(
         if not asked:
             raise UsageError("no cell has labels like these: " + ", ".join(suite.labels()))
         work = plan(asked, store, force=options.force, retry_failed=options.retry_failed)
-        for dataset in {job.training.dataset.fingerprint: job.training.dataset for job in work.jobs}.values():
-            hold_out(load_splits(dataset, options.data_root).train, suite.recipe.held_out, dataset.fingerprint)
+        for dataset, held_out in dict.fromkeys((j.training.dataset, j.training.recipe.held_out) for j in work.jobs):
+            hold_out(load_splits(dataset, options.data_root).train, held_out, dataset.fingerprint)
         planned(work)
         setting = Setting(store.root, options.data_root, str(device), options.force, folder / LOG, watch)
         _execute(work, setting, options)

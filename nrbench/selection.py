@@ -53,7 +53,10 @@ class Last(Selection):
 
 
 class BestEpoch(Selection):
-    """The epoch with the highest accuracy under the cell's own noise, each noise level for itself; ties to the earliest."""
+    """The epoch with the highest accuracy under the cell's own noise, each noise level for itself; ties to the earliest.
+
+    With `under`, one epoch for all noise levels.
+    """
 
     name: Literal["best_epoch"] = "best_epoch"
 
@@ -61,8 +64,11 @@ class BestEpoch(Selection):
     """The images the epoch is chosen on. `test` is the paper's protocol: it sees the images it is then judged on."""
     draws: int = Field(default=50, ge=1)
     """Into how many chunks the images are cut, each of which meets a draw of its own."""
+    under: NoiseModel | None = None
+    """The noise that the epoch is chosen under, whatever it is then judged under."""
 
     def scoring(self, noise: NoiseModel) -> Scoring:
+        noise = self.under or noise
         return Scoring(on=self.on, draws=self.draws if noise.random else 1, noise=noise)
 
     def choose(self, scores: Sequence[int | None]) -> int:

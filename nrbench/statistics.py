@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from math import fsum, inf, sqrt
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import atanh, fsum, inf, sqrt, tanh
 from string import ascii_lowercase
+from typing import TypeVar
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+from scipy.special import ndtri, stdtr, stdtrit
 from scipy.stats import rankdata, trim_mean
 
 Interval = tuple[float, float]
+Key = TypeVar("Key", bound=Hashable)
+LEVEL = 0.95
+"""The confidence of every interval on the leaderboard; tests are made at 1 - LEVEL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """An effect, its 95 % interval and the two-sided p of its being zero; without a spread, no interval and p = 1."""
+
+    effect: float
+    interval: Interval | None
+    p: float
 
 
 def mean(values: Iterable[float]) -> float:
@@ -27,13 +41,13 @@ def std(values: Sequence[float]) -> float | None:
     return sqrt(fsum(sorted((value - centre) ** 2 for value in values)) / (len(values) - 1))
 
 
-def t_quantile(count: int, *, level: float = 0.95) -> float:
+def t_quantile(count: int, *, level: float = LEVEL) -> float:
     """Return the half width of Student's interval of the mean of `count` values, in standard errors."""
     return float(stdtrit(count - 1, (1 + level) / 2))
 
 
 def t_interval(
-    values: Sequence[float], *, level: float = 0.95, lowest: float = -inf, highest: float = inf
+    values: Sequence[float], *, level: float = LEVEL, lowest: float = -inf, highest: float = inf
 ) -> Interval | None:
     """Return Student's interval of the mean of independent values, within what is possible; None for fewer than two."""
     spread = std(values)
@@ -42,6 +56,62 @@ def t_interval(
     half = t_quantile(len(values), level=level) * spread / sqrt(len(values))
     centre = mean(values)
     return max(centre - half, lowest), min(centre + half, highest)
+
+
+def paired(values: Sequence[float]) -> Estimate:
+    """Return the estimate that paired differences, one a seed, amount to: Student's one-sample interval and test."""
+    return Estimate(mean(values), t_interval(values), paired_p(values, [0.0] * len(values)))
+
+
+def welch(terms: Sequence[tuple[float, float, float | None, int]]) -> Estimate:
+    """Return the estimate of a weighted sum of independent means, given (weight, mean, standard deviation, count) of each.
+
+    The interval and test are Welch's (1947), with the degrees of freedom of Satterthwaite. A mean without a standard
+    deviation, or of fewer than two values, leaves the sum without a spread.
+    """
+    effect = fsum(sorted(weight * value for weight, value, _, _ in terms))
+    if any(spread is None or count < 2 for _, _, spread, count in terms):
+        return Estimate(effect, None, 1.0)
+    variances = [weight**2 * (spread or 0.0) ** 2 / count for weight, _, spread, count in terms]
+    variance = fsum(variances)
+    if variance <= 0:
+        return Estimate(effect, None, 1.0)
+    parts = [v**2 / (count - 1) for v, (_, _, _, count) in zip(variances, terms, strict=True)]
+    freedom = variance**2 / fsum(parts)
+    half = float(stdtrit(freedom, (1 + LEVEL) / 2)) * sqrt(variance)
+    return Estimate(effect, (effect - half, effect + half), 2 * float(stdtr(freedom, -abs(effect) / sqrt(variance))))
+
+
+def pearson(x: Sequence[float], y: Sequence[float]) -> float | None:
+    """Return Pearson's correlation, None for fewer than three points or where one side does not vary."""
+    if len(x) < 3 or len(set(x)) < 2 or len(set(y)) < 2:
+        return None
+    return float(np.corrcoef(x, y)[0, 1])
+
+
+def fisher(r: float, count: int, *, against: float) -> Estimate:
+    """Return r - against with the interval and p of Fisher's (1921) transformation of a correlation of `count` points."""
+    if count < 4 or abs(r) >= 1:
+        return Estimate(r - against, None, 1.0)
+    error = 1 / sqrt(count - 3)
+    half = float(ndtri((1 + LEVEL) / 2)) * error
+    z = (atanh(r) - atanh(against)) / error
+    interval = (tanh(atanh(r) - half) - against, tanh(atanh(r) + half) - against)
+    return Estimate(r - against, interval, 2 * float(stdtr(inf, -abs(z))))
+
+
+def variance_components(draws: Sequence[Sequence[float]]) -> tuple[float, float] | None:
+    """Return (between seeds, between draws), two standard deviations, by the method of moments; None for a single seed.
+
+    Every seed has the same number of draws, at least two. The variance of the seeds' means holds that of the draws divided
+    by their number, which is taken off; what is left is never below zero.
+    """
+    within = [spread for values in draws if (spread := std(values)) is not None]
+    between = std([mean(values) for values in draws])
+    if between is None or len(within) < len(draws):
+        return None
+    noise = mean([spread**2 for spread in within])
+    return sqrt(max(between**2 - noise / len(draws[0]), 0.0)), sqrt(noise)
 
 
 def paired_p(first: Sequence[float], second: Sequence[float]) -> float:
@@ -57,13 +127,13 @@ def paired_p(first: Sequence[float], second: Sequence[float]) -> float:
     return 2 * float(stdtr(len(differences) - 1, -abs(t)))
 
 
-def holm(p_values: Mapping[tuple[str, str], float], *, level: float = 0.05) -> set[tuple[str, str]]:
+def holm(p_values: Mapping[Key, float], *, level: float = 1 - LEVEL) -> set[Key]:
     """Return the comparisons that stay significant under Holm's (1979) step-down correction."""
-    significant: set[tuple[str, str]] = set()
-    for index, (pair, p) in enumerate(sorted(p_values.items(), key=lambda item: (item[1], item[0]))):
+    significant: set[Key] = set()
+    for index, (comparison, p) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
         if p > level / (len(p_values) - index):
             break
-        significant.add(pair)
+        significant.add(comparison)
     return significant
 
 

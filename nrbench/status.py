@@ -11,7 +11,7 @@ from nrbench.lock import Holder, holder
 from nrbench.results import CellFailure
 from nrbench.runlog import RunLog
 from nrbench.store import Store
-from nrbench.suite import Suite
+from nrbench.suite import Benchmark
 
 
 class Running(Frozen):
@@ -49,7 +49,7 @@ class Status(Frozen):
             yield "time left", "unknown" if self.seconds_left is None else f"{self.seconds_left:.0f} s"
 
 
-def status(suite: Suite, store: Store, log: Path) -> Status:
+def status(suite: Benchmark, store: Store, log: Path) -> Status:
     """Return how far a suite is; nothing is locked and nothing written."""
     jobs: dict[str, Job] = {}
     found = {}
@@ -66,7 +66,7 @@ def status(suite: Suite, store: Store, log: Path) -> Status:
         if owner is not None:
             epoch = len(place.record().epochs)
             running.append(
-                Running(training=key, name=names[key], epoch=epoch, epochs=job.training.recipe.epochs, holder=owner)
+                Running(training=key, name=names[key], epoch=epoch, epochs=job.training.epochs, holder=owner)
             )
     failed = sum(isinstance(result, CellFailure) for result in found.values())
     missing = sum(result is None for result in found.values())

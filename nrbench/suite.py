@@ -1,25 +1,29 @@
-"""Suites: a YAML file turned into every cell it asks for, or into all that is wrong with it."""
+"""Suites: every cell that a YAML file asks for, and collections of several such products."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from itertools import product
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Self
 
 import torch
 from pydantic import AfterValidator, Field
 
 from nrbench.backbone import Backbone
 from nrbench.cell import BatchNorm, Cell, Evaluation, Training
+from nrbench.claim import Claim
 from nrbench.component import Component, Frozen, Name
 from nrbench.dataset import Dataset
 from nrbench.errors import UsageError, did_you_mean
 from nrbench.method import Method
 from nrbench.perturbation import NoiseModel
+from nrbench.pivot import Pivot
+from nrbench.place import matches
 from nrbench.recipe import Recipe
+from nrbench.reference import Reference
 from nrbench.selection import BestEpoch, Selection
 
 SECTIONS: Mapping[str, type[Component]] = {
@@ -47,13 +51,71 @@ class Report(Frozen):
     """The label of the method that differences and relative times are taken to; the first method if it is not said."""
 
 
-class Suite(Frozen):
-    """A benchmark: every method × noise model × backbone × data set × selection, with so many seeds and draws."""
+class Benchmark(Frozen):
+    """What can be run and has a leaderboard: a suite, or a collection of suites."""
 
     name: Annotated[Name, AfterValidator(_is_no_store)]
     """Names the directory of the leaderboard."""
     description: str = ""
     """Shown on the leaderboard."""
+    tables: tuple[Pivot, ...] = ()
+    """Tables of one's own, in the place of one for each backbone and data set."""
+    claims: dict[str, Claim] = Field(default_factory=dict)
+    """Sentences to be checked against the rows."""
+    reference: Reference | None = None
+    """Printed numbers to be shown beside."""
+
+    @property
+    @abstractmethod
+    def parts(self) -> tuple[Suite, ...]:
+        """The suites it is made of, each a whole product."""
+
+    def for_device(self, device: torch.device) -> Self:
+        """Return it with everything that depends on the device made concrete."""
+        raise NotImplementedError
+
+    def section(self, name: str) -> dict[str, Any]:
+        """Return the components of a section by label, over all parts."""
+        return {label: component for part in self.parts for label, component in getattr(part, name).items()}
+
+    def columns(self) -> Iterator[Column]:
+        """Yield the combinations that methods are judged under, part after part."""
+        return iter(dict.fromkeys(column for part in self.parts for column in part.own_columns()))
+
+    def cells(self, *, only: Sequence[str] = (), exclude: Sequence[str] = ()) -> Iterator[Cell]:
+        """Yield every cell once, trainings kept together; `only` and `exclude` are patterns for labels.
+
+        A cell is left out if patterns are given in `only` and none matches one of its labels, or if one in `exclude` does.
+        """
+        asked: dict[str, list[Cell]] = {}
+        for part in self.parts:
+            for cell in part.own_cells(only=only, exclude=exclude):
+                asked.setdefault(cell.training.key, []).append(cell)
+        for cells in asked.values():
+            yield from {cell.key: cell for cell in cells}.values()
+
+    def labels(self) -> list[str]:
+        """Return every label that a pattern can match."""
+        return [label for section in SECTIONS for label in self.section(section)]
+
+    def training_names(self) -> dict[str, str]:
+        """Return what people call the trainings, by key."""
+        return {
+            part.training(dataset, backbone, method, seed).key: f"{method}, {backbone}, {dataset}, seed {seed}"
+            for part in self.parts
+            for method, backbone, dataset, seed in product(
+                part.methods, part.backbones, part.datasets, range(part.seeds)
+            )
+        }
+
+    def lock(self) -> bytes:
+        """Return everything that was resolved, as JSON; see `locked_suite`."""
+        return self.model_dump_json(indent=2).encode() + b"\n"
+
+
+class Suite(Benchmark):
+    """Every method × noise model × backbone × data set × selection, with so many seeds and draws."""
+
     seeds: int = Field(default=5, ge=1, le=1000)
     """Trainings of everything, with seeds 0, 1, …: nobody picks them."""
     draws: int = Field(default=10, ge=1, le=100_000)
@@ -76,15 +138,18 @@ class Suite(Frozen):
     """What the leaderboard compares with."""
 
     @property
+    def parts(self) -> tuple[Suite, ...]:
+        return (self,)
+
+    @property
     def baseline(self) -> str:
         """The label of the method that the others are compared with."""
         return self.report.baseline or next(iter(self.methods))
 
-    def for_device(self, device: torch.device) -> Suite:
-        """Return the suite with everything that depends on the device made concrete."""
+    def for_device(self, device: torch.device) -> Self:
         return self.replace(recipe=self.recipe.for_device(device))
 
-    def columns(self) -> Iterator[Column]:
+    def own_columns(self) -> Iterator[Column]:
         """Yield the combinations that every method is judged under, in the order of the file."""
         sections = (self.datasets, self.backbones, self.selections, self.evaluation.modes, self.noise)
         return (Column(*labels) for labels in product(*sections))
@@ -100,16 +165,15 @@ class Suite(Frozen):
         draws = self.draws if noise.random else 1
         return Cell(training, noise, draws, self.selections[column.selection], column.batch_norm)
 
-    def cells(self, *, only: Sequence[str] = (), exclude: Sequence[str] = ()) -> Iterator[Cell]:
-        """Yield every cell, trainings kept together; `only` and `exclude` are patterns for labels.
-
-        A cell is left out if patterns are given in `only` and none matches one of its labels, or if one in `exclude` does.
-        """
+    def own_cells(self, *, only: Sequence[str] = (), exclude: Sequence[str] = ()) -> Iterator[Cell]:
+        """Yield every cell, trainings kept together; see `cells`."""
         trainings: dict[tuple[str, str, str, int], list[Column]] = {}
-        for column in self.columns():
+        for column in self.own_columns():
             for method in self.methods:
                 labels = (method, column.dataset, column.backbone, column.selection, column.noise)
-                if (only and not _any_match(only, labels)) or _any_match(exclude, labels):
+                if only and not any(matches(only, label) for label in labels):
+                    continue
+                if any(matches(exclude, label) for label in labels):
                     continue
                 for seed in range(self.seeds):
                     trainings.setdefault((column.dataset, column.backbone, method, seed), []).append(column)
@@ -118,21 +182,19 @@ class Suite(Frozen):
             for column in columns:
                 yield self.cell(column, method, seed, training=training)
 
-    def labels(self) -> list[str]:
-        """Return every label that a pattern can match."""
-        return [label for section in SECTIONS for label in getattr(self, section)]
 
-    def training_names(self) -> dict[str, str]:
-        """Return what people call the trainings of this suite, by key."""
-        labels = product(self.methods, self.backbones, self.datasets, range(self.seeds))
-        return {
-            self.training(dataset, backbone, method, seed).key: f"{method}, {backbone}, {dataset}, seed {seed}"
-            for method, backbone, dataset, seed in labels
-        }
+class Collection(Benchmark):
+    """Several suites under one leaderboard. What they share is computed once; a label means the same in all of them."""
 
-    def lock(self) -> bytes:
-        """Return everything that was resolved, as JSON; see `locked_suite`."""
-        return self.model_dump_json(indent=2).encode() + b"\n"
+    suites: tuple[Suite, ...] = Field(min_length=1)
+    """The suites, each with its own tables, claims and ranking."""
+
+    @property
+    def parts(self) -> tuple[Suite, ...]:
+        return self.suites
+
+    def for_device(self, device: torch.device) -> Self:
+        return self.replace(suites=tuple(suite.for_device(device) for suite in self.suites))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +206,6 @@ class Column:
     selection: str
     batch_norm: BatchNorm
     noise: str
-
-
-def _any_match(patterns: Iterable[str], labels: Iterable[str]) -> bool:
-    return any(label == pattern or fnmatchcase(label, pattern) for pattern in patterns for label in labels)
 
 
 def find_suite(name: str | Path) -> Path:

@@ -17,6 +17,7 @@ from nrbench.cell import Training
 from nrbench.chance import TrainingChance, derive
 from nrbench.dataset import Images
 from nrbench.method import State, Step
+from nrbench.perturbation import Weights
 from nrbench.recipe import Recipe
 
 
@@ -78,12 +79,15 @@ def train(
     batches = Batches(images, normalise, recipe, training.seed)
     criterion = partial(cross_entropy, label_smoothing=recipe.label_smoothing)
     layout = {name: (p.shape, p.stride()) for name, p in model.named_parameters() if _is_dense(p)}
-    total = recipe.epochs * len(batches)
+    total = training.epochs * len(batches)
     now = partial(Trained, model=model, optimizer=optimizer, training=training, state=state)
     if total == 0:
+        given = training.method.given_weights(training.seed)
+        if given is not None:
+            copy_into(model, given)
         yield now(epoch=0, loss=0.0, passes_per_step=0.0)
 
-    for epoch in range(checkpoint.epoch + 1 if checkpoint else 1, recipe.epochs + 1):
+    for epoch in range(checkpoint.epoch + 1 if checkpoint else 1, training.epochs + 1):
         model.train()
         loss = torch.zeros((), device=device)
         passes = 0.0
@@ -177,10 +181,19 @@ def _restored(checkpoint: Checkpoint | None, model: nn.Module, optimizer: torch.
     return state
 
 
-def copy_into(model: nn.Module, weights: dict[str, Tensor]) -> None:
-    """Write stored weights into a model, keeping its memory format: load_state_dict(assign=True) would change it."""
+def copy_into(model: nn.Module, weights: Weights) -> None:
+    """Write stored weights into a model, keeping its memory format: load_state_dict(assign=True) would change it.
+
+    Raise `ValueError` for weights of another network.
+    """
+    own = model.state_dict()
+    unlike = own.keys() ^ weights.keys()
+    unlike |= {name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape}
+    if unlike:
+        some = ", ".join(sorted(unlike)[:3]) + (" …" if len(unlike) > 3 else "")
+        raise ValueError(f"weights of another network: missing, unknown or of another shape are {len(unlike)}: {some}")
     with torch.no_grad():
-        for name, tensor in model.state_dict().items():
+        for name, tensor in own.items():
             tensor.copy_(weights[name])
 
 

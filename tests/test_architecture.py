@@ -15,11 +15,11 @@ import nrbench
 ROOT = Path(__file__).parent.parent
 ORDER = tuple(
     """
-    errors disk component hookspecs lock runlog joblog chance
-    schedule perturbation method backbone dataset selection executor
-    registry recipe cell document suite reading results
+    errors disk component hookspecs lock runlog joblog chance statistics
+    schedule perturbation method backbone dataset selection executor place reference evidence claim
+    registry recipe cell pivot suite document layout layering reading results
     batches train evaluate store job
-    statistics leaderboard report.cost report.table report.csv report.markdown report.html report
+    scope leaderboard report.cost report.table report.pivots report.csv report.markdown report.html report
     runner schema describe forecast bench status doctor console signals terminal flags about cli __main__ tiny testing
     """.split()  # noqa: SIM905  (lines of words show the parts that belong together)
 )

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from nrbench import Store, StoreError
-from nrbench.results import CellFailure, CellResult, environment
+from nrbench.results import CellFailure, CellResult, Score, environment
 from nrbench.store import CheckpointRecord, EpochRecord, TrainingRecord
 
 RESULT = CellResult(
@@ -18,6 +18,8 @@ RESULT = CellResult(
     images=10,
     epoch=2,
     clean_correct=8,
+    training="ef" + "0" * 30,
+    chosen_with=Score(correct=4, images=8),
     displacement_norm=0.5,
     weight_norm=None,
     epochs=3,

@@ -12,10 +12,10 @@ from nrbench.report.csv import csv_text
 from nrbench.report.html import html_page
 from nrbench.report.markdown import markdown_text
 from nrbench.store import Store
-from nrbench.suite import Suite
+from nrbench.suite import Benchmark
 
 
-def write_reports(board: Leaderboard, suite: Suite, store: Store, folder: Path) -> dict[str, Path]:
+def write_reports(board: Leaderboard, suite: Benchmark, store: Store, folder: Path) -> dict[str, Path]:
     """Write every report of a leaderboard into a folder and return the files by format.
 
     `cost.json` holds what depends on the machine: times.

@@ -6,7 +6,7 @@ from nrbench.cell import Training
 from nrbench.component import Frozen
 from nrbench.statistics import mean
 from nrbench.store import Store
-from nrbench.suite import Suite
+from nrbench.suite import Benchmark, Suite
 
 Place = tuple[str, str, str]
 """The labels of a method, a backbone and a data set."""
@@ -24,8 +24,15 @@ class Cost(Frozen):
     """Divided by the time of the baseline, None when that is not known."""
 
 
-def costs(suite: Suite, store: Store) -> dict[Place, Cost]:
-    """Return what the trainings of a suite cost, as far as they are stored."""
+def costs(benchmark: Benchmark, store: Store) -> dict[Place, Cost]:
+    """Return what the trainings of a suite or collection cost, as far as they are stored."""
+    spent: dict[Place, Cost] = {}
+    for suite in benchmark.parts:
+        spent = _costs(suite, store) | spent
+    return spent
+
+
+def _costs(suite: Suite, store: Store) -> dict[Place, Cost]:
     seconds: dict[Place, float] = {}
     for dataset, data in suite.datasets.items():
         for backbone, network in suite.backbones.items():

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+import nrbench.report.pivots as pivots
 from nrbench.leaderboard import Leaderboard
 from nrbench.report.cost import Cost, Place
 from nrbench.report.table import EXPLANATION, RANKING_HEADERS, SCOPE, provenance, ranking_rows, ranking_title, tables
-from nrbench.suite import Suite
+from nrbench.suite import Benchmark
 
 
-def html_page(board: Leaderboard, suite: Suite, costs: Mapping[Place, Cost]) -> str:
+def html_page(board: Leaderboard, suite: Benchmark, costs: Mapping[Place, Cost]) -> str:
     """Return the page; every label in it is escaped, and it asks the network for nothing."""
     environment = Environment(
         loader=PackageLoader("nrbench.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -21,6 +23,9 @@ def html_page(board: Leaderboard, suite: Suite, costs: Mapping[Place, Cost]) -> 
         board=board,
         suite=suite,
         tables=list(tables(board, suite, costs)),
+        pivots=pivots,
+        spans=spans,
+        claims=pivots.claim_groups(board.claims),
         rankings=[(ranking_title(ranking), list(ranking_rows(ranking))) for ranking in board.rankings],
         ranking_headers=RANKING_HEADERS,
         explanation=EXPLANATION,
@@ -28,3 +33,9 @@ def html_page(board: Leaderboard, suite: Suite, costs: Mapping[Place, Cost]) -> 
         provenance=provenance(board),
     )
     return page + "\n"
+
+
+def spans(groups: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Yield each run of equal groups and its length."""
+    for group, run in groupby(groups):
+        yield group, len(list(run))

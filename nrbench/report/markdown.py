@@ -8,7 +8,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from tabulate import tabulate
 
 from nrbench.leaderboard import Leaderboard
+from nrbench.pivot import PivotCell, PivotTable
 from nrbench.report.cost import Cost, Place
+from nrbench.report.pivots import (
+    CLAIM_EXPLANATION,
+    CLAIM_HEADERS,
+    accuracy_text,
+    chosen_text,
+    claim_groups,
+    claim_rows,
+    pivot_notes,
+    pivot_title,
+    printed_text,
+    spread_text,
+)
 from nrbench.report.table import (
     EXPLANATION,
     RANKING_HEADERS,
@@ -21,19 +34,29 @@ from nrbench.report.table import (
     ranking_title,
     tables,
 )
-from nrbench.suite import Suite
+from nrbench.scope import ClaimRow
+from nrbench.suite import Benchmark
 
 
-def markdown_text(board: Leaderboard, suite: Suite, costs: Mapping[Place, Cost]) -> str:
+def markdown_text(board: Leaderboard, suite: Benchmark, costs: Mapping[Place, Cost]) -> str:
     """Return a page with the rankings, a table for each backbone and data set, and what the numbers mean."""
     return "\n".join(_parts(board, suite, costs)) + "\n"
 
 
-def _parts(board: Leaderboard, suite: Suite, costs: Mapping[Place, Cost]) -> Iterator[str]:
+def _parts(board: Leaderboard, suite: Benchmark, costs: Mapping[Place, Cost]) -> Iterator[str]:
     yield f"# {escape(board.suite)}\n"
     if suite.description:
         yield escape(suite.description) + "\n"
     yield from (f"- **{escape(flag)}**" for flag in (*board.flags, *failures(board)))
+    for pivot in board.tables:
+        yield f"\n## {escape(pivot_title(pivot))}\n"
+        yield _pivot(pivot)
+        yield "\n" + " ".join(map(escape, pivot_notes(pivot)))
+    for title, claims in claim_groups(board.claims).items():
+        yield f"\n## {escape(title)}\n"
+        yield _grid(list(claim_rows(claims)), CLAIM_HEADERS) + "\n"
+        yield from (f"- **{escape(row.claim)}** {escape(row.text)} ({escape(row.source)}){_why(row)}" for row in claims)
+        yield f"\n{CLAIM_EXPLANATION}"
     for table in tables(board, suite, costs):
         yield f"\n## {escape(table.title)}\n"
         yield _grid(_rows(table), ("method", *table.columns, "passes", "time"))
@@ -44,6 +67,30 @@ def _parts(board: Leaderboard, suite: Suite, costs: Mapping[Place, Cost]) -> Ite
     yield f"`time` the training time divided by that of {escape(board.baseline)} on the same machine. Methods that share a"
     yield "group letter are not resolved (paired t test over seeds, Holm at 5 %)."
     yield f"{SCOPE} {escape(provenance(board))}"
+
+
+def _pivot(table: PivotTable) -> str:
+    headers = [
+        f"{group}: {label}" if group else label for group, label in zip(table.groups, table.columns, strict=True)
+    ]
+    rows = [
+        (f"{line.group}: {line.label}" if line.group else line.label, *map(_pivot_cell, line.cells))
+        for line in table.lines
+    ]
+    return _grid(rows, ("", *headers))
+
+
+def _pivot_cell(cell: PivotCell | None) -> str:
+    if cell is None:
+        return ""
+    bold, line = "**" if cell.bold else "", ("<u>", "</u>") if cell.underlined else ("", "")
+    value = f"{line[0]}{bold}{accuracy_text(cell)}{bold}{line[1]} {spread_text(cell)}".rstrip()
+    below = [escape(text) for text in (chosen_text(cell), printed_text(cell)) if text]
+    return "<br>".join([value, *(f"<sub>{text}</sub>" for text in below)])
+
+
+def _why(row: ClaimRow) -> str:
+    return f" Undecided: {escape(row.measured.reason)}." if row.measured.reason else ""
 
 
 def _rows(table: Table) -> list[tuple[str, ...]]:

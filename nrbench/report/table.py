@@ -10,7 +10,7 @@ from typing import Literal
 
 from nrbench.leaderboard import Leaderboard, Ranking, Row
 from nrbench.report.cost import Cost, Place
-from nrbench.suite import Suite
+from nrbench.suite import Benchmark, Suite
 
 Standing = Literal["best", "second", ""]
 
@@ -64,10 +64,20 @@ class Table:
     title: str
     columns: tuple[str, ...]
     lines: tuple[Line, ...]
+    baseline: str
 
 
-def tables(board: Leaderboard, suite: Suite, costs: Mapping[Place, Cost]) -> Iterator[Table]:
-    """Yield the tables of a leaderboard in the order of the suite."""
+def tables(board: Leaderboard, benchmark: Benchmark, costs: Mapping[Place, Cost]) -> Iterator[Table]:
+    """Yield a table for each data set, backbone, selection and treatment of BatchNorm, in the order of the suite.
+
+    A suite that asks for tables of its own has none of these.
+    """
+    for suite in benchmark.parts:
+        if not suite.tables:
+            yield from _tables(board, suite, costs)
+
+
+def _tables(board: Leaderboard, suite: Suite, costs: Mapping[Place, Cost]) -> Iterator[Table]:
     rows = {(row.column, row.method): row for row in board.rows}
     columns = list(suite.columns())
     for dataset, backbone, selection, mode in product(
@@ -90,7 +100,7 @@ def tables(board: Leaderboard, suite: Suite, costs: Mapping[Place, Cost]) -> Ite
             lines.append(Line(method, entries, passes, cost.relative if cost else None))
         extra = "" if mode == "frozen" else ", BatchNorm recalibrated"
         title = f"{backbone} on {dataset} ({selection}{extra})"
-        yield Table(title, tuple(column.noise for column in here), tuple(lines))
+        yield Table(title, tuple(column.noise for column in here), tuple(lines), suite.baseline)
 
 
 def _standings(rows: Sequence[Row | None]) -> list[Standing]:

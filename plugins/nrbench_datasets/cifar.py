@@ -21,6 +21,7 @@ class CIFAR10(Dataset):
     """60,000 photographs of 32×32 in ten classes, 10,000 of them for testing."""
 
     name: Literal["cifar10"] = "cifar10"
+    shape: ClassVar = (10, (3, 32, 32))
     paper: ClassVar[str] = _KRIZHEVSKY
 
     checksums: Checksums = "published"
@@ -48,6 +49,7 @@ class CIFAR100(Dataset):
     """60,000 photographs of 32×32 in a hundred classes, 10,000 of them for testing."""
 
     name: Literal["cifar100"] = "cifar100"
+    shape: ClassVar = (100, (3, 32, 32))
     paper: ClassVar[str] = _KRIZHEVSKY
 
     checksums: Checksums = "published"

@@ -21,6 +21,7 @@ class FashionMNISTMini(Dataset):
     """10,000 training and 2,000 test images of clothes, 28×28, ten classes in equal numbers; needs no download."""
 
     name: Literal["fashion_mnist_mini"] = "fashion_mnist_mini"
+    shape: ClassVar = (10, (1, 28, 28))
     paper: ClassVar[str] = (
         "Xiao, Rasul & Vollgraf 2017, Fashion-MNIST: a Novel Image Dataset for Benchmarking ML Algorithms"
     )

@@ -20,6 +20,7 @@ class MNIST(Dataset):
     """70,000 handwritten digits of 28×28, 10,000 of them for testing."""
 
     name: Literal["mnist"] = "mnist"
+    shape: ClassVar = (10, (1, 28, 28))
     paper: ClassVar[str] = "LeCun et al. 1998, Gradient-Based Learning Applied to Document Recognition"
 
     checksums: Checksums = "published"
@@ -39,6 +40,7 @@ class FashionMNIST(Dataset):
     """70,000 images of clothes, 28×28 in ten classes, 10,000 of them for testing."""
 
     name: Literal["fashion_mnist"] = "fashion_mnist"
+    shape: ClassVar = (10, (1, 28, 28))
     paper: ClassVar[str] = (
         "Xiao, Rasul & Vollgraf 2017, Fashion-MNIST: a Novel Image Dataset for Benchmarking ML Algorithms"
     )

@@ -21,6 +21,7 @@ class SVHN(Dataset):
     """Photographs of house numbers, 32×32 around a digit: 73,257 for training, 26,032 for testing."""
 
     name: Literal["svhn"] = "svhn"
+    shape: ClassVar = (10, (3, 32, 32))
     paper: ClassVar[str] = "Netzer et al. 2011, Reading Digits in Natural Images with Unsupervised Feature Learning"
 
     checksums: Checksums = "published"

@@ -1,0 +1,148 @@
+"""Evidence: the rows that a claim is checked against, measured here or printed elsewhere."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from nrbench.component import Component, parameter
+from nrbench.place import Labelled, Place, best, covered, matches
+from nrbench.reference import Printed
+from nrbench.statistics import Estimate, fisher, paired, pearson, welch
+
+Term = tuple[float, Labelled]
+"""A row and its weight in a sum."""
+Label = Literal["method", "dataset", "backbone", "noise"]
+
+
+class NoRowError(Exception):
+    """What a claim speaks of is not there, or has no number; the message says what."""
+
+
+@dataclass(frozen=True)
+class Evidence(ABC):
+    """Rows, what their labels stand for, and how certain a weighted sum of them is."""
+
+    rows: Sequence[Labelled]
+    components: Mapping[str, Component]
+    """The methods and noise models of the suite by label."""
+    rounding: ClassVar[float] = 0.0
+    """An effect that is no larger, in percentage points, is a tie."""
+
+    @abstractmethod
+    def estimate(self, terms: Sequence[Term]) -> Estimate:
+        """Return the weighted sum of some rows' accuracies, every one of which has a number."""
+
+    @abstractmethod
+    def correlation(self, x: Sequence[Labelled], y: Sequence[Labelled], *, against: float) -> Estimate | None:
+        """Return by how much the correlation of two lists of accuracies exceeds a number; None if there is none."""
+
+    def strength(self, row: Labelled, field: str) -> float:
+        """Return a parameter of a row's method; raise `NoRowError` when it has none of that name."""
+        return self._number(row.method, field)
+
+    def level(self, row: Labelled, field: str) -> float:
+        """Return a parameter of a row's noise model; raise `NoRowError` when it has none of that name."""
+        return self._number(row.noise, field)
+
+    def _number(self, label: str, field: str) -> float:
+        try:
+            value = parameter(self.components[label], field)
+        except LookupError:
+            value = None
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise NoRowError(f"{label} has no number called {field}")
+        return float(value)
+
+    def found(self, *places: Place) -> list[Labelled]:
+        """Return the rows that all places mean; raise `NoRowError` when there is none or one has no number."""
+        rows = covered(self.rows, places)
+        if not rows:
+            raise NoRowError(f"there is no row for {_said(places)}")
+        for row in rows:
+            if row.chosen_by is None:
+                raise NoRowError(f"{_named(row)} has no result")
+        return rows
+
+    def one(self, *places: Place) -> Labelled:
+        """Return the row that is meant, the best of a group where one is asked for; raise `NoRowError` else."""
+        rows = self.found(*places)
+        if len(rows) > 1 and not any(place.best_of or len(place.backbone) > 1 for place in places):
+            raise NoRowError(f"there are {len(rows)} rows for {_said(places)}; ask for the best of them, or say which")
+        chosen = best(rows)
+        if chosen is None or chosen.accuracy is None:
+            raise NoRowError(f"{_named(rows[0])} has no result")
+        return chosen
+
+    def each(self, where: Place, fields: Iterable[Label]) -> Iterator[Place]:
+        """Yield `where` narrowed to every combination of labels of some fields that it covers, in the order of the rows.
+
+        A pattern that matches nothing is yielded too, so that what it stands for is found to be missing.
+        """
+        names = tuple(fields)
+        found = dict.fromkeys(tuple(getattr(row, name) for name in names) for row in covered(self.rows, [where]))
+        for labels in found:
+            yield where.replace(**{name: (label,) for name, label in zip(names, labels, strict=True)})
+        for name in names:
+            known = {getattr(row, name) for row in self.rows}
+            for pattern in getattr(where, name):
+                if not any(matches([pattern], label) for label in known):
+                    yield where.replace(**{name: (pattern,)})
+        if not found and not any(getattr(where, name) for name in names):
+            yield where
+
+
+class Measured(Evidence):
+    """Rows of a leaderboard: seeds and draws are the same for all of them, so that differences are paired."""
+
+    def estimate(self, terms: Sequence[Term]) -> Estimate:
+        columns = [[weight * (value or 0.0) for value in _by_seed(row)] for weight, row in terms]
+        return paired([sum(sorted(values)) for values in zip(*columns, strict=True)])
+
+    def correlation(self, x: Sequence[Labelled], y: Sequence[Labelled], *, against: float) -> Estimate | None:
+        seeds = zip(zip(*map(_by_seed, x), strict=True), zip(*map(_by_seed, y), strict=True), strict=True)
+        found = [pearson(first, second) for first, second in seeds]
+        known = [r - against for r in found if r is not None]
+        return paired(known) if known and len(known) == len(found) else None
+
+
+class Published(Evidence):
+    """Printed means and standard deviations over seeds: nothing is paired, and every test is Welch's."""
+
+    rounding = 0.01
+    """Means are printed to 0.01: a difference of that much may be none before rounding."""
+
+    def estimate(self, terms: Sequence[Term]) -> Estimate:
+        return welch([(weight, row.accuracy or 0.0, row.weight_std, row.seeds) for weight, row in terms])
+
+    def correlation(self, x: Sequence[Labelled], y: Sequence[Labelled], *, against: float) -> Estimate | None:
+        r = pearson([row.accuracy or 0.0 for row in x], [row.accuracy or 0.0 for row in y])
+        return None if r is None else fisher(r, len(x), against=against)
+
+
+def published(rows: Iterable[Printed], tables: Sequence[str], components: Mapping[str, Component]) -> Published:
+    """Return the evidence of printed numbers, of some tables or all; what is printed again counts once."""
+    chosen: dict[tuple[str, ...], Printed] = {}
+    for row in rows:
+        if not tables or row.table in tables:
+            chosen.setdefault((row.dataset, row.backbone, row.noise, row.method), row)
+    return Published(tuple(chosen.values()), components)
+
+
+def _by_seed(row: Labelled) -> tuple[float, ...]:
+    values: tuple[float | None, ...] = row.by_seed  # type: ignore[attr-defined]  # rows of a leaderboard have it
+    known = tuple(value for value in values if value is not None)
+    if len(known) < len(values):
+        raise NoRowError(f"{_named(row)} lacks the result of a seed")
+    return known
+
+
+def _named(row: Labelled) -> str:
+    return f"{row.method} under {row.noise} on {row.backbone}"
+
+
+def _said(places: Sequence[Place]) -> str:
+    said = [(name, found) for place in places for name in Place.model_fields if (found := getattr(place, name))]
+    return ", ".join(dict.fromkeys(f"{name.replace('_', ' ')} {' or '.join(patterns)}" for name, patterns in said))

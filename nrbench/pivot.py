@@ -1,0 +1,255 @@
+"""Pivots: rows of a leaderboard laid out as a table of one's own, such as one that a paper printed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from nrbench.component import Component, Frozen, parameter
+from nrbench.place import Labelled, Patterns, Place, best, covered, matches
+from nrbench.reference import Printed
+
+
+class Axis(Place):
+    """A row or a column of a table. Written as a text it is a pattern for labels: a line for each that it matches."""
+
+    label: str = ""
+    """What the table calls it; by default the label that it matches."""
+    group: str = ""
+    """What stands above columns, or before rows, that belong together."""
+    each: Patterns = ()
+    """A line for each label of a method, noise model, backbone or data set that matches."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return {"each": [value]} if isinstance(value, str) else value
+
+
+class Pivot(Frozen):
+    """A table: in each of its cells is what its row and its column mean together."""
+
+    title: str
+    """Shown above it."""
+    note: str = ""
+    """Shown below it."""
+    under: Place = Place()
+    """What all of it is about."""
+    rows: tuple[Axis, ...] = Field(min_length=1)
+    """The lines."""
+    columns: tuple[Axis, ...] = Field(min_length=1)
+    """The columns."""
+    bold: Literal["column", "row", "table", "none"] = "column"
+    """Where the best is bold: in each column, in each row among the columns of a group, or in the whole table."""
+    underline: Literal["column", "none"] = "none"
+    """Where the best is underlined."""
+    staircase: str = ""
+    """A parameter, such as sigma, of method and noise model: cells in which the method's is larger are marked."""
+    reference: str = ""
+    """The table of the reference whose numbers stand beside."""
+
+
+class Beside(Frozen):
+    """A printed number beside a measured one."""
+
+    accuracy: float
+    noise_std: float | None
+    weight_std: float | None
+    difference: float | None
+    """Measured less printed, in units of the combined uncertainty √(s₁²/n₁ + s₂²/n₂) over seeds."""
+
+
+class PivotCell(Frozen):
+    """One number of a table."""
+
+    method: str | None
+    """The method that it is of: of a group, the best."""
+    tried: int
+    """Methods that the best was chosen among; 1 where nothing was chosen."""
+    status: str
+    accuracy: float | None
+    noise_std: float | None
+    weight_std: float | None
+    bold: bool
+    underlined: bool
+    above: bool
+    """Whether it lies beyond the staircase."""
+    reference: Beside | None
+
+
+class PivotLine(Frozen):
+    """A line of a table."""
+
+    group: str
+    label: str
+    cells: tuple[PivotCell | None, ...]
+    """In the order of the columns; null where the suite asks for nothing."""
+
+
+class PivotTable(Frozen):
+    """A table filled in, under one selection and one treatment of BatchNorm."""
+
+    suite: str
+    title: str
+    note: str
+    selection: str
+    batch_norm: str
+    groups: tuple[str, ...]
+    """What stands above each column."""
+    columns: tuple[str, ...]
+    lines: tuple[PivotLine, ...]
+    chosen_on: Literal["validation", "test", ""]
+    """What the best of each group was chosen on, if anything was chosen."""
+    uneven: bool
+    """Whether groups of unequal size were chosen from: more was tried for some than for others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Rows that a cell of a table is chosen from."""
+
+    chosen: Labelled | None
+    rows: Sequence[Labelled]
+
+
+def expanded(axes: Iterable[Axis], sections: Mapping[str, Iterable[str]]) -> Iterator[Axis]:
+    """Yield axes with `each` replaced by what it matches, a line for each label; one that matches nothing is left out.
+
+    `sections` are the labels by the field of `Place` that they go into: method, noise, backbone, dataset.
+    """
+    for axis in axes:
+        if not axis.each:
+            yield axis.replace(label=axis.label or _label(axis))
+            continue
+        for field, labels in sections.items():
+            for label in (label for label in labels if matches(axis.each, label)):
+                yield axis.replace(each=(), label=axis.label or label, **{field: (label,)})
+
+
+def _label(axis: Axis) -> str:
+    said = (axis.method, axis.best_of, axis.backbone, axis.dataset, axis.noise)
+    return ", ".join(" or ".join(patterns) for patterns in said if patterns)
+
+
+def pivoted(
+    pivot: Pivot,
+    rows: Sequence[Labelled],
+    *,
+    sections: Mapping[str, Iterable[str]],
+    components: Mapping[str, Component],
+    printed: Sequence[Printed],
+    about: Mapping[str, str],
+) -> PivotTable:
+    """Return a table filled in from rows of one selection and treatment of BatchNorm, which `about` names."""
+    down, across = list(expanded(pivot.rows, sections)), list(expanded(pivot.columns, sections))
+    beside = [row for row in printed if row.table == pivot.reference] if pivot.reference else []
+    grid = [[_found(rows, [pivot.under, line, column]) for column in across] for line in down]
+    groups = [column.group for column in across]
+    bold = _best_of_each(grid, _regions(pivot.bold, len(down), groups))
+    underlined = _best_of_each(grid, _regions(pivot.underline, len(down), groups))
+    lines = []
+    for y, line in enumerate(down):
+        cells = []
+        for x, column in enumerate(across):
+            mark = {"bold": (y, x) in bold, "underlined": (y, x) in underlined}
+            print_ = _found(beside, [pivot.under, line, column]).chosen
+            cells.append(_cell(grid[y][x], print_, mark, above=_above(pivot.staircase, grid[y][x], components)))
+        lines.append(PivotLine(group=line.group, label=line.label, cells=tuple(cells)))
+    tried = {len(found.rows) for found in (found for row in grid for found in row) if len(found.rows) > 1}
+    held_out = any(getattr(row, "validation_accuracy", None) is not None for row in rows)
+    return PivotTable(
+        title=pivot.title,
+        note=pivot.note,
+        groups=tuple(groups),
+        columns=tuple(column.label for column in across),
+        lines=tuple(lines),
+        chosen_on=("validation" if held_out else "test") if tried else "",
+        uneven=len(tried) > 1,
+        **dict(about),
+    )
+
+
+def _found(rows: Sequence[Labelled], places: Sequence[Place]) -> Found:
+    meant = covered(rows, places)
+    several = len(meant) > 1 and not any(place.best_of or len(place.backbone) > 1 for place in places)
+    return Found(None if several else best(meant), meant)
+
+
+def _cell(found: Found, printed: Labelled | None, mark: Mapping[str, bool], *, above: bool) -> PivotCell | None:
+    row = found.chosen
+    if not found.rows:
+        return None
+    statuses = [status for each in found.rows if (status := getattr(each, "status", "ok")) != "ok"]
+    beside = None
+    if printed is not None and printed.accuracy is not None:
+        beside = Beside(
+            accuracy=printed.accuracy,
+            noise_std=printed.noise_std,
+            weight_std=printed.weight_std,
+            difference=None if row is None else combined(row, printed),
+        )
+    return PivotCell(
+        method=row.method if row else None,
+        tried=len(found.rows),
+        status=statuses[0] if statuses else ("ok" if row else "ambiguous"),
+        accuracy=row.accuracy if row else None,
+        noise_std=row.noise_std if row else None,
+        weight_std=row.weight_std if row else None,
+        above=above,
+        reference=beside,
+        **mark,
+    )
+
+
+def combined(first: Labelled, second: Labelled) -> float | None:
+    """Return first less second in units of √(s₁²/n₁ + s₂²/n₂); None where an uncertainty is not known, or both are 0."""
+    if first.weight_std is None or second.weight_std is None or first.accuracy is None or second.accuracy is None:
+        return None
+    uncertainty = sqrt(first.weight_std**2 / first.seeds + second.weight_std**2 / second.seeds)
+    return (first.accuracy - second.accuracy) / uncertainty if uncertainty else None
+
+
+def _above(field: str, found: Found, components: Mapping[str, Component]) -> bool:
+    if not field or found.chosen is None:
+        return False
+    strengths = []
+    for label in (found.chosen.method, found.chosen.noise):
+        try:
+            strengths.append(float(parameter(components[label], field)))
+        except (LookupError, TypeError, ValueError):  # SGD has no sigma and the clean column none
+            strengths.append(0.0)
+    return strengths[0] > strengths[1]
+
+
+def _regions(mode: str, height: int, groups: Sequence[str]) -> list[list[tuple[int, int]]]:
+    """Return the places among which one is marked, by row and column."""
+    everywhere = [(y, x) for y in range(height) for x in range(len(groups))]
+    match mode:
+        case "table":
+            return [everywhere]
+        case "column":
+            return [[place for place in everywhere if place[1] == x] for x in range(len(groups))]
+        case "row":
+            kinds = dict.fromkeys(groups)
+            return [[(y, x) for x, group in enumerate(groups) if group == k] for y in range(height) for k in kinds]
+        case _:
+            return []
+
+
+def _best_of_each(
+    grid: Sequence[Sequence[Found]], regions: Iterable[Sequence[tuple[int, int]]]
+) -> set[tuple[int, int]]:
+    marked = set()
+    for region in regions:
+        shown = {
+            place: round(found.chosen.accuracy, 2)
+            for place in region
+            if (found := grid[place[0]][place[1]]).chosen is not None and found.chosen.accuracy is not None
+        }
+        if len(shown) > 1:
+            marked |= {place for place, value in shown.items() if value == max(shown.values())}
+    return marked

@@ -1,0 +1,79 @@
+"""One method is better than another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import Field
+
+from nrbench import Claim, Comparison, Evidence, Frozen, Label, NoRowError, Place, Term
+
+
+class Quantity(Place):
+    """The accuracy of a row, or its difference to another row's."""
+
+    minus: Place | None = None
+    """The row that is subtracted."""
+
+
+class Pair(Frozen):
+    """Two quantities, the first of which is said to be the larger."""
+
+    a: Quantity
+    """The larger one; every method that its `method` matches is a cell of its own."""
+    b: Quantity
+    """The smaller one, or the best of several."""
+    under: Place = Place()
+    """Where they are compared: every noise model, backbone and data set here is a cell of its own."""
+
+
+class Better(Claim):
+    """One method is better than another, or one difference larger than another, wherever it is said."""
+
+    name: Literal["better"] = "better"
+
+    pairs: tuple[Pair, ...] = Field(min_length=1)
+    """What is compared."""
+    significant: bool = False
+    """Whether a cell agrees only if its own 95 % interval is above zero, as a sentence about significance asks for."""
+
+    def comparisons(self, evidence: Evidence) -> Iterator[Comparison]:
+        for pair in self.pairs:
+            fields: list[Label] = ["dataset", "backbone", "noise"]
+            free = [field for field in fields if not getattr(pair.a, field)]
+            for place in evidence.each(pair.under, free):
+                narrowed = place.replace(method=pair.a.method)
+                for each in evidence.each(narrowed, ["method"] if pair.a.method else []):
+                    yield self._comparison(pair.a.replace(method=each.method), pair.b, place, evidence)
+
+    def _comparison(self, a: Quantity, b: Quantity, place: Place, evidence: Evidence) -> Comparison:
+        try:
+            larger, smaller = list(_terms(a, place, evidence)), list(_terms(b, place, evidence))
+        except NoRowError as error:
+            return Comparison(f"{_said(a)} over {_said(b)}", missing=str(error))
+        cell = f"{_shown(larger)} over {_shown(smaller)}"
+        terms = (*larger, *((-weight, row) for weight, row in smaller))
+        if not self.significant:
+            return Comparison(cell, terms)
+        interval = evidence.estimate(terms).interval
+        return Comparison(cell, terms, agrees=interval is not None and interval[0] > 0)
+
+
+def _terms(quantity: Quantity, around: Place, evidence: Evidence) -> Iterator[Term]:
+    yield 1, evidence.one(quantity, _unsaid(around, quantity))
+    if quantity.minus is not None:
+        yield -1, evidence.one(quantity.minus, _unsaid(around, quantity.minus))
+
+
+def _unsaid(around: Place, place: Place) -> Place:
+    """Return what is said around a place, without what it says itself."""
+    return around.replace(**{name: () for name in Place.model_fields if getattr(place, name)})
+
+
+def _shown(terms: list[Term]) -> str:
+    return " less ".join(f"{row.method} ({row.noise}, {row.backbone})" for _, row in terms)
+
+
+def _said(quantity: Quantity) -> str:
+    return " or ".join(quantity.best_of or quantity.method)
