@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nrbench import about, flags
+from nrbench import about, flags, transfer
 from nrbench.errors import NrbenchError, SuiteError, UsageError
 from nrbench.terminal import console
 
@@ -270,28 +270,6 @@ def bench(suite: str, settings: Sequence[str], device: str, data_dir: Path | Non
         )
 
 
-@cli.command("import")
-@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@flags.out
-@flags.as_json
-def import_(directory: Path, out: Path, as_json: bool) -> int:
-    """Bring in the results of another machine: DIRECTORY is what --out was there."""
-    from nrbench.store import Store
-
-    if not (directory / "store").is_dir():
-        raise UsageError(f"{directory} has no store in it")
-    merged = Store(out / "store").merge(Store(directory / "store"))
-    if as_json:
-        click.echo(json.dumps(merged.model_dump(mode="json"), indent=2))
-    else:
-        click.echo(
-            f"{merged.new} cells and {merged.trainings} trainings taken over, {merged.same} cells were here already"
-        )
-    for key in merged.different:
-        click.echo(f"nrbench: cell {key} has another result here; it was not taken", err=True)
-    return 5 if merged.different else 0
-
-
 def _executor(
     registry: Registry, name: str | None, device: str, jobs: int | None, jobs_per_device: int, **given: Any
 ) -> Any:
@@ -323,5 +301,5 @@ def _run_options(out: Path, *, data_dir: Path | None, **kwargs: Any) -> Any:
     return Options(out=out, data=data_dir, **kwargs)
 
 
-for command in (about.validate, about.ls, about.show, about.schema, about.doctor):
+for command in (transfer.import_, transfer.export, about.validate, about.ls, about.show, about.schema, about.doctor):
     cli.add_command(command)

@@ -82,16 +82,14 @@ class Evidence(ABC):
         A pattern that matches nothing is yielded too, so that what it stands for is found to be missing.
         """
         names = tuple(fields)
-        found = dict.fromkeys(tuple(getattr(row, name) for name in names) for row in covered(self.rows, [where]))
-        for labels in found:
-            yield where.replace(**{name: (label,) for name, label in zip(names, labels, strict=True)})
+        here = covered(self.rows, [where])
+        found = dict.fromkeys(tuple(getattr(row, name) for name in names) for row in here)
+        places = [where.replace(**{n: (label,) for n, label in zip(names, labels, strict=True)}) for labels in found]
         for name in names:
-            known = {getattr(row, name) for row in self.rows}
             for pattern in getattr(where, name):
-                if not any(matches([pattern], label) for label in known):
-                    yield where.replace(**{name: (pattern,)})
-        if not found and not any(getattr(where, name) for name in names):
-            yield where
+                if not any(matches([pattern], getattr(row, name)) for row in here):
+                    places.append(where.replace(**{name: (pattern,)}))
+        yield from places or [where]
 
 
 class Measured(Evidence):

@@ -358,6 +358,7 @@ def _flags(suite: Suite, rows: Sequence[Row], environments: int) -> Iterable[str
     if suite.seeds < 3:
         yield "fewer than 3 seeds"
     yield from (f"{label}: {dataset.caveat}" for label, dataset in suite.datasets.items() if dataset.caveat)
+    yield from (f"{label}: trained elsewhere" for label, method in suite.methods.items() if not method.trains)
     for label, selection in suite.selections.items():
         scorings = (selection.scoring(noise) for noise in suite.noise.values())
         if any(scoring is not None and scoring.on == "test" for scoring in scorings):

@@ -100,6 +100,11 @@ class Method(Component):
     trains: ClassVar[bool] = True
     """Whether there is anything to train; a method that does not train gives the weights that are judged."""
 
+    @property
+    def seeds(self) -> int | None:
+        """How many seeds there are weights for, where a method does not train; None, as by default, for any number."""
+        return None
+
     @abstractmethod
     def backward(self, step: Step) -> Tensor:
         """Fill every `.grad`, which is None at the start, and return the loss that was differentiated, detached."""

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from nrbench.component import Component, Frozen, parameter
 from nrbench.place import Labelled, Patterns, Place, best, covered, matches
@@ -22,7 +24,11 @@ class Axis(Place):
     group: str = ""
     """What stands above columns, or before rows, that belong together."""
     each: Patterns = ()
-    """A line for each label of a method, noise model, backbone or data set that matches."""
+    """A line for each label that matches: of methods or, where none does, of noise models, backbones or data sets."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [{"type": "string"}, handler.resolve_ref_schema(handler(schema))]}
 
     @model_validator(mode="before")
     @classmethod
@@ -101,6 +107,8 @@ class PivotTable(Frozen):
     groups: tuple[str, ...]
     """What stands above each column."""
     columns: tuple[str, ...]
+    noises: tuple[str | None, ...]
+    """The noise model of each column, where it is one."""
     lines: tuple[PivotLine, ...]
     chosen_on: Literal["validation", "test", ""]
     """What the best of each group was chosen on, if anything was chosen."""
@@ -119,15 +127,18 @@ class Found:
 def expanded(axes: Iterable[Axis], sections: Mapping[str, Iterable[str]]) -> Iterator[Axis]:
     """Yield axes with `each` replaced by what it matches, a line for each label; one that matches nothing is left out.
 
-    `sections` are the labels by the field of `Place` that they go into: method, noise, backbone, dataset.
+    `sections` are the labels by the field of `Place` that they go into; the first with a match is taken.
     """
     for axis in axes:
         if not axis.each:
             yield axis.replace(label=axis.label or _label(axis))
             continue
-        for field, labels in sections.items():
-            for label in (label for label in labels if matches(axis.each, label)):
-                yield axis.replace(each=(), label=axis.label or label, **{field: (label,)})
+        found = (
+            (field, [label for label in labels if matches(axis.each, label)]) for field, labels in sections.items()
+        )
+        field, labels = next(((field, labels) for field, labels in found if labels), ("method", []))
+        for label in labels:
+            yield axis.replace(each=(), label=axis.label or label, **{field: (label,)})
 
 
 def _label(axis: Axis) -> str:
@@ -166,11 +177,16 @@ def pivoted(
         note=pivot.note,
         groups=tuple(groups),
         columns=tuple(column.label for column in across),
+        noises=tuple(_only({row.noise for line in grid for row in line[x].rows}) for x in range(len(across))),
         lines=tuple(lines),
         chosen_on=("validation" if held_out else "test") if tried else "",
         uneven=len(tried) > 1,
         **dict(about),
     )
+
+
+def _only(labels: set[str]) -> str | None:
+    return next(iter(labels)) if len(labels) == 1 else None
 
 
 def _found(rows: Sequence[Labelled], places: Sequence[Place]) -> Found:

@@ -173,6 +173,11 @@ class _Reader:
             hint = did_you_mean(suite.report.baseline, list(suite.methods))
             mark = self.root.locate(("report", "baseline"))
             yield Problem(mark, "report.baseline", f"no method is labelled {suite.report.baseline!r}", hint)
+        for label, method in suite.methods.items():
+            if method.seeds is not None and method.seeds < suite.seeds:
+                place = ("methods", label)
+                message = f"there are weights for {method.seeds} of {suite.seeds} seeds"
+                yield Problem(self.root.locate(place), dotted(place), message, "give a file for each, or ask for fewer")
         if suite.recipe.held_out == 0:
             for label, selection in suite.selections.items():
                 noise = next(iter(suite.noise.values()))

@@ -25,14 +25,17 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def suite_schema(registry: Registry) -> JsonSchema:
     """Return the schema of a suite file; where a family is expected, every component of it is listed by its name.
 
-    A suite that extends another may leave out, change in part or delete anything, so there only the sections are known.
+    A suite that extends or includes others may leave out, change in part or delete anything, so there only the sections
+    are known.
     """
     strict = Suite.model_json_schema()
-    strict["properties"]["extends"] = False
+    layers = {"extends": {"type": "string"}, "include": {"type": "array", "items": {"type": "string"}, "minItems": 1}}
+    strict["properties"] |= dict.fromkeys(layers, False)
     sections = dict.fromkeys(Suite.model_fields, True)
-    loose = {"properties": {"extends": {"type": "string"}, **sections}, "additionalProperties": False}
+    loose = {"properties": {**layers, **sections}, "additionalProperties": False}
     definitions = strict.pop("$defs", {})
-    document = {"if": {"required": ["extends"]}, "then": loose, "else": strict}
+    layered = {"anyOf": [{"required": [layer]} for layer in layers]}
+    document = {"if": layered, "then": loose, "else": strict}
     return _whole({"title": "Suite", "type": "object", "$defs": definitions, **document}, registry)
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from nrbench import disk
 from nrbench.component import Frozen, canonical_json
-from nrbench.errors import StoreError
+from nrbench.errors import StoreError, UsageError
 from nrbench.results import CellFailure, CellResult, Environment
 
 log = logging.getLogger(__name__)
@@ -115,6 +116,15 @@ class Store:
         )
         return Merged(new=new, same=same, different=tuple(different), trainings=trainings)
 
+    def find(self, start: str) -> str:
+        """Return the key of the one cell with a result whose key starts like this; raise `UsageError` else."""
+        paths = self.root.glob(f"cells/??/{start}*.json") if start.isalnum() else ()
+        keys = sorted(path.name.removesuffix(".json") for path in paths if path.name.count(".") == 1)
+        if len(keys) != 1:
+            which = f"{len(keys)} cells" if keys else "no cell"
+            raise UsageError(f"{which} with a key that starts with {start!r} in {self.root}")
+        return keys[0]
+
     def discard(self, key: str) -> None:
         """Forget the result of a cell."""
         disk.remove(self._cell(key))
@@ -188,6 +198,33 @@ class TrainingStore:
 
     def _checkpoint(self, epoch: int) -> Path:
         return self.root / f"checkpoint-{epoch}.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """The weights of a cell as the content of a file."""
+
+    cell: str
+    training: str
+    epoch: int
+    content: bytes
+
+
+def exported(store: Store, start: str) -> Exported:
+    """Return the weights that the cell whose key starts like this was judged on, as a safetensors file.
+
+    Raise `UsageError` when there is no such cell, or it has no weights, and `StoreError` when they are lost.
+    """
+    cell = store.find(start)
+    result = store.result(cell)
+    if not isinstance(result, CellResult) or result.status != "ok":
+        raise UsageError(f"cell {cell} was not judged: {'nothing' if result is None else result.status}")
+    place = store.training(result.training)
+    tensors = place.weights(place.record(), result.epoch)
+    if tensors is None:
+        raise StoreError(f"the weights of epoch {result.epoch} in {place.root} are lost; run its suite with --force")
+    about = {"cell": cell, "training": result.training, "epoch": str(result.epoch)}
+    return Exported(cell, result.training, result.epoch, save(tensors, metadata=about))
 
 
 def write_json(path: Path, value: Any) -> None:

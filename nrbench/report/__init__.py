@@ -9,8 +9,10 @@ from nrbench.component import canonical_json
 from nrbench.leaderboard import Leaderboard
 from nrbench.report.cost import costs
 from nrbench.report.csv import csv_text
+from nrbench.report.figure import figures
 from nrbench.report.html import html_page
 from nrbench.report.markdown import markdown_text
+from nrbench.report.table import tables
 from nrbench.store import Store
 from nrbench.suite import Benchmark
 
@@ -18,15 +20,18 @@ from nrbench.suite import Benchmark
 def write_reports(board: Leaderboard, suite: Benchmark, store: Store, folder: Path) -> dict[str, Path]:
     """Write every report of a leaderboard into a folder and return the files by format.
 
-    `cost.json` holds what depends on the machine: times.
+    `cost.json` holds what depends on the machine: times. `figures/` has pictures, where matplotlib is installed.
     """
     spent = costs(suite, store)
+    drawn = list(figures(board, suite, list(tables(board, suite, spent))))
     contents = {
         "json": board.json_bytes(),
         "csv": csv_text(board).encode(),
         "md": markdown_text(board, suite, spent).encode(),
-        "html": html_page(board, suite, spent).encode(),
+        "html": html_page(board, suite, spent, drawn).encode(),
     }
+    for number, figure in enumerate(drawn, start=1):
+        disk.write(folder / "figures" / f"{number}.svg", figure.svg)
     files = {kind: folder / f"leaderboard.{kind}" for kind in contents}
     for kind, content in contents.items():
         disk.write(files[kind], content)

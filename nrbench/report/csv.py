@@ -12,7 +12,7 @@ COLUMNS = (
     "accuracy", "noise_std", "weight_std", "interval_low", "interval_high", "seeds", "draws", "selected_epochs",
     "clean_accuracy_there", "minimum", "quantile_5", "yield_1",
     "difference_to", "difference", "difference_low", "difference_high",
-    "passes_per_step", "displacement_norm", "weight_norm",
+    "passes_per_step", "displacement_norm", "weight_norm", "validation_accuracy", "seed_std", "draw_std", "cells",
 )  # fmt: skip
 
 
@@ -33,6 +33,7 @@ def _flat(row: Row) -> dict[str, object]:
     return row.model_dump(include=set(COLUMNS) - {"difference"}) | {
         "reason": row.reason,
         "selected_epochs": " ".join(map(str, row.selected_epochs)),
+        "cells": " ".join(row.cells),
         "interval_low": low,
         "interval_high": high,
         "difference_to": change.to if change else None,

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from nrbench import DataError, Dataset, Images, Splits
-from nrbench_datasets.published import NON_STANDARD, Checksums, check_published, read
+from nrbench_datasets.published import NON_STANDARD, Archive, Checksums, check_published, read
 
 _SHAPE = (3, 32, 32)
 _PIXELS = 3 * 32 * 32
@@ -75,7 +75,8 @@ class CIFAR100(Dataset):
 def _published(name: str, source: Any, root: Path, mean: tuple[float, ...], std: tuple[float, ...]) -> Splits:
     """Read the files that torchvision reads, pickles, once each of them is known to be the published one."""
     md5 = dict([*source.train_list, *source.test_list, (source.meta["filename"], source.meta["md5"])])
-    check_published(name, root / source.base_folder, md5, lambda: source(root, download=True))
+    archive = Archive(root / source.filename, source.tgz_md5)
+    check_published(name, root / source.base_folder, md5, lambda: source(root, download=True), archive=archive)
     parts = []
     for train in (True, False):
         data = source(root, train=train)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Literal
+import tarfile
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Literal, NamedTuple
 
 from nrbench import DataError
 
@@ -17,29 +19,67 @@ binary format, never in one that could run code; the leaderboard then says that 
 NON_STANDARD = "non-standard data"
 
 
-def check_published(name: str, folder: Path, md5: Mapping[str, str], fetch: Callable[[], object]) -> None:
-    """See to it that every file is in a folder with its published hash; fetch them where some are missing.
+class Archive(NamedTuple):
+    """A published archive that holds the files of a data set."""
+
+    path: Path
+    md5: str
+
+
+def check_published(
+    name: str, folder: Path, md5: Mapping[str, str], fetch: Callable[[], object], *, archive: Archive | None = None
+) -> None:
+    """See to it that every file is in a folder with its published hash; unpack or fetch them where some are missing.
 
     Raise `DataError` naming what to put where when a file is missing and downloads are forbidden (NRBENCH_OFFLINE=1) or
     fail, and when a file is another than the published one.
     """
-    if any(not (folder / file).is_file() for file in md5):
+
+    def missing() -> bool:
+        return any(not (folder / file).is_file() for file in md5)
+
+    if missing() and archive is not None and archive.path.is_file():
+        _unpack(archive, folder, md5)
+    if missing():
+        wanted = _wanted(name, folder, md5, archive)
         if os.environ.get("NRBENCH_OFFLINE", "0") not in ("", "0"):
-            raise DataError(f"{_wanted(name, folder, md5)}, and NRBENCH_OFFLINE forbids downloading them")
+            raise DataError(f"{wanted}, and NRBENCH_OFFLINE forbids downloading them")
         try:
             fetch()
         except Exception as error:  # urllib's, tarfile's and torchvision's own
-            raise DataError(f"{_wanted(name, folder, md5)}; downloading failed: {error}") from error
+            raise DataError(f"{wanted}; downloading failed: {error}") from error
     for file, expected in md5.items():
-        try:
-            found = hashlib.md5((folder / file).read_bytes(), usedforsecurity=False).hexdigest()
-        except OSError as error:
-            raise DataError(f"cannot read {folder / file}: {error.strerror}") from error
-        if found != expected:
-            raise DataError(
-                f"{folder / file} is not the published file: its MD5 is {found}, not {expected}; "
-                "replace it, or say `checksums: none` for data of your own"
-            )
+        _checked(folder / file, expected)
+
+
+def _checked(path: Path, md5: str) -> bytes:
+    """Return the content of a file whose hash is the published one; it is compared before anything is parsed."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if found != md5:
+        page = content[:1024].lstrip().lower().startswith((b"<!doctype html", b"<html"))
+        why = "it is an HTML page" if page else f"it is cut short or altered, {len(content):,} bytes"
+        raise DataError(
+            f"{path} is not the published file: {why}, its MD5 is {found}, not {md5}; "
+            "replace it, or say `checksums: none` for data of your own"
+        )
+    return content
+
+
+def _unpack(archive: Archive, folder: Path, files: Collection[str]) -> None:
+    """Write the wanted regular files of an archive into a folder; nothing else in it leaves a trace."""
+    content = _checked(archive.path, archive.md5)
+    with tarfile.open(fileobj=io.BytesIO(content)) as opened:
+        for member in opened:
+            path = PurePosixPath(member.name)
+            if member.isfile() and path.parent.name == folder.name and path.name in files:
+                stream = opened.extractfile(member)
+                assert stream is not None  # it is a regular file
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / path.name).write_bytes(stream.read())
 
 
 def read(path: Path, name: str) -> bytes:
@@ -50,5 +90,6 @@ def read(path: Path, name: str) -> bytes:
         raise DataError(f"{name} wants {path}: {error.strerror} (--data-dir or NRBENCH_DATA_DIR say where)") from error
 
 
-def _wanted(name: str, folder: Path, files: Mapping[str, str]) -> str:
-    return f"{name} wants {', '.join(sorted(files))} in {folder} (--data-dir or NRBENCH_DATA_DIR say where)"
+def _wanted(name: str, folder: Path, files: Collection[str], archive: Archive | None) -> str:
+    packed = f", or {archive.path}" if archive else ""
+    return f"{name} wants {', '.join(sorted(files))} in {folder}{packed} (--data-dir or NRBENCH_DATA_DIR say where)"

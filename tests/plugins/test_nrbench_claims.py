@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from nrbench import Claim, Component, Registry, load_suite
+from nrbench.claim import Verdict, checked
+from nrbench.evidence import Measured, published
+from nrbench.suite import Benchmark, shipped_suites
+from nrbench_claims import Better, Correlated, GainGrows, OptimumAbove, OptimumInside, SameOptimum
+from nrbench_methods import RWP
+from nrbench_noise import Gaussian, NoNoise
+from tests.test_claim import Line
+
+
+@pytest.fixture(scope="module")
+def paper(registry: Registry) -> Benchmark:
+    return load_suite(shipped_suites()["paper"], registry)
+
+
+def on_paper(paper: Benchmark, label: str) -> Verdict:
+    """What the numbers that the paper printed say of one of its claims."""
+    components = paper.section("methods") | paper.section("noise")
+    claim = paper.claims[label]
+    assert paper.reference is not None
+    return checked(claim, published(paper.reference.rows, claim.reference_tables, components))
+
+
+# what the paper's own tables say, worked out by hand from its numbers
+READINGS = {
+    "C1": "3 of 4, 1 tied",  # 0.05 at 0.03, 0.06 at 0.05, 0.08 at 0.07; 77.65 against 77.64 at 0.02
+    "C2": "4 of 4",
+    "C3": "3 of 4",  # at 0.07 ρ = 0.2 is better than 0.3
+    "C4": "23 of 24",  # off-to-on SAM at 0.05 is below
+    "C5": "7 of 8",  # SAM at 0.03 is best with the linear ramp
+    "C6": "6 of 6",
+    "C7 (RWP)": "1 of 1",
+    "C7 (SAM)": "1 of 1",
+    "C8": "4 of 4",
+    "C9": "14 of 14",  # 7 networks, both ways
+    "C10": "8 of 8",
+    "C16": "5 of 5",
+    "C17": "12 of 16",  # ρ = 0.8 fails four times
+    "C18": "3 of 4",  # 0.2 at 0.07, as without noise
+    "C19": "1 of 4",  # at 0.07 only
+    "C20": "0 of 1",  # the edge of the grid
+    "C21": "4 of 4",
+    "C22": "8 of 8",  # SGD beats six RWPs, and SAM 0.2 and 0.3 beat SGD
+    "C23": "2 of 2",
+    "C24": "5 of 8",  # RWP 4 of 4, SAM 1 of 4
+    "C25": "2 of 2",
+    "C26": "4 of 4",
+    "C27": "8 of 8",
+}
+
+
+def test_every_claim_that_tables_decide_is_there(paper: Benchmark) -> None:
+    """The paper's suite has the claims that its tables can decide, and no other."""
+    assert set(paper.claims) == set(READINGS)
+
+
+@pytest.mark.parametrize("label", READINGS)
+def test_the_readings_of_the_papers_own_numbers(paper: Benchmark, label: str) -> None:
+    """Fed with the numbers that the paper printed, each claim reads as they do by hand."""
+    assert on_paper(paper, label).reading == READINGS[label]
+
+
+def test_some_effects_by_hand(paper: Benchmark) -> None:
+    """Gains of the best ramps, losses of ResNet-50, correlations and distances are those of the printed numbers."""
+    gains = [cell.effect for cell in on_paper(paper, "C6").cells]
+    assert gains == pytest.approx([0.74 - 0.61, 1.39 - 0.74, 3.91 - 1.39, 0.79 - 0.37, 1.6 - 0.79, 6.63 - 1.6])
+    steps = [cell.effect for cell in on_paper(paper, "C21").cells]
+    assert steps == pytest.approx(list(np.diff([-2.19, -1.47, -0.56, 4.53, 7.75])))
+    losses = [cell.effect for cell in on_paper(paper, "C10").cells]
+    assert losses[:3] == pytest.approx([54.81 - 34.56, 54.81 - 25.51, 54.81 - 25.44])
+    assert losses[6:] == pytest.approx([18.76 - 1.49, 9.13 - 0.96])
+    assert [cell.cell.rpartition(" = ")[2] for cell in on_paper(paper, "C23").cells] == ["0.987", "0.986"]
+    assert on_paper(paper, "C20").effect == pytest.approx(59.39 - 61.36)
+    assert on_paper(paper, "C24").cells[3].effect == pytest.approx(65.27 - 61.36)
+
+
+def test_the_verdicts_of_the_papers_own_numbers(paper: Benchmark) -> None:
+    """With three seeds its numbers support two claims about all of their cells, contradict one, and leave the rest open."""
+    verdicts = {label: on_paper(paper, label).verdict for label in READINGS}
+    decided = {label: verdict for label, verdict in verdicts.items() if verdict != "undecided"}
+    assert decided == {"C2": "supported", "C7 (RWP)": "supported", "C17": "contradicted"}
+
+
+# -- on rows made up here ---------------------------------------------------------------------------------------------
+
+SHIFTS = np.array([0.0, 0.7, -0.4, 0.2, -0.5])
+COMPONENTS: dict[str, Component] = {f"R {s:g}": RWP(sigma=s) for s in (0.1, 0.2, 0.3)} | {
+    "clean": NoNoise(),
+    "G 0.1": Gaussian(sigma=0.1),
+    "G 0.2": Gaussian(sigma=0.2),
+}
+
+
+def rows(table: dict[str, tuple[float, float, float]], *, backbone: str = "net") -> list[Line]:
+    """Rows under clean, G 0.1 and G 0.2 whose seeds differ by the same shifts, plus a little that is each row's own."""
+    chance = np.random.default_rng(0)
+    return [
+        Line(method, tuple((value + SHIFTS + chance.normal(0, 0.05, 5)).tolist()), noise, backbone)
+        for method, values in table.items()
+        for noise, value in zip(("clean", "G 0.1", "G 0.2"), values, strict=True)
+    ]
+
+
+GRID = {"R 0.1": (90.0, 80.0, 50.0), "R 0.2": (88.0, 84.0, 70.0), "R 0.3": (80.0, 78.0, 73.0), "S": (91.0, 82.0, 60.0)}
+
+
+def check(kind: type[Claim], evidence: list[Line], **fields: Any) -> Verdict:
+    return checked(kind.model_validate({"text": "a sentence"} | fields), Measured(evidence, COMPONENTS))
+
+
+def test_better_takes_each_place_for_a_cell() -> None:
+    """A pair is compared under every noise model and on every backbone that is asked for, each method by itself."""
+    both = rows(GRID) + rows(GRID, backbone="wide")
+    found = check(Better, both, pairs=[{"a": {"method": "R *"}, "b": {"method": "S"}, "under": {"noise": "G *"}}])
+    assert found.of == 3 * 2 * 2
+    above = [c.cell.partition(" over ")[0] for c in found.cells if c.agrees == "yes"]
+    assert above == [
+        f"R {s} ({n}, {b})" for b in ("net", "wide") for n, s in (("G 0.1", 0.2), ("G 0.2", 0.2), ("G 0.2", 0.3))
+    ]
+
+
+def test_better_of_groups_and_differences() -> None:
+    """The best of a group stands for it, and a difference of two rows may be compared with another."""
+    pair = {"a": {"best_of": "R *", "noise": "G 0.2"}, "b": {"method": "S", "noise": "G 0.2"}}
+    assert check(Better, rows(GRID), pairs=[pair]).effect == pytest.approx(13, abs=0.1)
+    loss = {
+        "a": {"method": "S", "noise": "clean", "minus": {"method": "S", "noise": "G 0.2"}},
+        "b": {"method": "R 0.3", "noise": "clean", "minus": {"method": "R 0.3", "noise": "G 0.2"}},
+    }
+    found = check(Better, rows(GRID), pairs=[loss])
+    assert found.effect == pytest.approx(31 - 7, abs=0.2)
+    assert found.verdict == "supported"
+    assert " less " in found.cells[0].cell
+
+
+def test_better_significantly() -> None:
+    """A sentence about significance agrees only where the interval of the cell is above zero."""
+    lines = [Line("S", (80.2, 80.1, 79.9, 80.3, 80.0)), Line("S", (80.2, 80.3, 80.1, 80.3, 80.2), "G 0.1")]
+    lines += [Line("R 0.1", (80.0,) * 5), Line("R 0.1", (80.0,) * 5, "G 0.1")]
+    assert stats.ttest_1samp(np.array(lines[0].by_seed) - 80, 0).pvalue > 0.05
+    pair = {"a": {"method": "S"}, "b": {"method": "R 0.1"}, "under": {"noise": ["clean", "G 0.1"]}}
+    agrees = [[c.agrees for c in check(Better, lines, pairs=[pair], significant=s).cells] for s in (True, False)]
+    assert agrees == [["no", "yes"], ["yes", "yes"]]
+
+
+def test_a_place_that_is_not_there_is_a_missing_cell() -> None:
+    """A noise model that no row has is a cell that is missing, beside those that are there."""
+    pair = {"a": {"method": "S"}, "b": {"method": "R 0.1"}, "under": {"noise": ["clean", "G 0.9"]}}
+    found = check(Better, rows(GRID), pairs=[pair])
+    assert [c.agrees for c in found.cells] == ["yes", "missing"]
+    assert "G 0.9" in found.reason
+
+
+def test_several_rows_without_a_rule_to_choose_are_refused() -> None:
+    """A pattern for the other side that matches several rows is said to be ambiguous, and nothing is decided."""
+    pair = {"a": {"method": "S"}, "b": {"method": "R *"}, "under": {"noise": "clean"}}
+    assert "ask for the best of them" in check(Better, rows(GRID), pairs=[pair]).reason
+
+
+def test_optimum_above_a_level_of_the_noise() -> None:
+    """The best strength is compared with the noise's, and the effect is best above less best at or below."""
+    fields = {"best_of": "R *", "field": "sigma", "above": {"field": "sigma"}, "under": {"noise": "G *"}}
+    found = check(OptimumAbove, rows(GRID), **fields)
+    assert (found.reading, found.verdict) == ("2 of 2", "supported")
+    assert [cell.effect for cell in found.cells] == pytest.approx([84 - 80, 73 - 70], abs=0.15)
+    doubled = check(OptimumAbove, rows(GRID), **(fields | {"above": {"field": "sigma", "times": 2.0}}))
+    assert [cell.agrees for cell in doubled.cells] == ["no", "no"]
+    assert doubled.cells[1].effect is None  # no strength of the grid is above 0.4
+
+
+def test_optimum_above_a_number_and_an_optimum() -> None:
+    """The limit may be a number, or the best strength under other noise."""
+    fields: dict[str, Any] = {"best_of": "R *", "field": "sigma", "under": {"noise": "G 0.2"}}
+    assert check(OptimumAbove, rows(GRID), **fields, above=0.25).reading == "1 of 1"
+    elsewhere = {"best_of": "R *", "field": "sigma", "noise": "clean"}
+    found = check(OptimumAbove, rows(GRID), **fields, above=elsewhere)
+    assert found.effect == pytest.approx(73 - 50, abs=0.15)
+    assert "above 0.1" in found.cells[0].cell
+    assert "no number called rho" in check(OptimumAbove, rows(GRID), **(fields | {"field": "rho"}), above=0.1).reason
+
+
+def test_optimum_inside_and_same_optimum() -> None:
+    """The best strength is inside its grid at G 0.1 and at its end at G 0.2, so it is not the same for both."""
+    fields: dict[str, Any] = {"best_of": "R *", "field": "sigma", "under": {"noise": "G *"}}
+    inside = check(OptimumInside, rows(GRID), **fields)
+    assert [cell.agrees for cell in inside.cells] == ["yes", "no"]
+    assert [cell.effect for cell in inside.cells] == pytest.approx([4, -3], abs=0.15)
+    same = check(SameOptimum, rows(GRID), **fields)
+    assert [cell.agrees for cell in same.cells] == ["yes", "no"]  # 0.2 is best on average
+    clean = check(SameOptimum, rows(GRID), **fields, as_under="clean")
+    assert [cell.effect for cell in clean.cells] == pytest.approx([80 - 84, 50 - 73], abs=0.15)
+
+
+def test_gain_grows_by_steps() -> None:
+    """The gain of the best of the group over S is -1, 2 and 13: two steps, of 3 and 11 points."""
+    gains = [{"of": {"best_of": "R *"}, "over": {"method": "S"}}]
+    found = check(GainGrows, rows(GRID), gains=gains, along=["clean", "G 0.1", "G 0.2"])
+    assert [cell.effect for cell in found.cells] == pytest.approx([3, 11], abs=0.3)
+    assert found.verdict == "supported"
+    missing = check(GainGrows, rows(GRID), gains=gains, along=["clean", "G 0.1", "G 0.9"])
+    assert [cell.agrees for cell in missing.cells] == ["yes", "missing"]
+
+
+def test_correlated_over_methods_for_each_seed() -> None:
+    """The effect is the mean over seeds of scipy's correlation over the group, less what it has to exceed."""
+    lines = rows(GRID)
+    found = check(Correlated, lines, groups=["R *"], x="clean", y="G 0.2", at_least=0.5)
+    seeds = [
+        stats.pearsonr(
+            *([line.by_seed[s] for line in lines if line.method != "S" and line.noise == n] for n in ("clean", "G 0.2"))
+        )
+        for s in range(5)
+    ]
+    assert found.effect == pytest.approx(np.mean([r.statistic for r in seeds]) - 0.5)
+    assert (found.verdict, found.reading) == ("contradicted", "0 of 1")
+    assert (
+        "no correlation"
+        in check(Correlated, rows({"R 0.1": GRID["R 0.1"]}), groups=["R *"], x="clean", y="G 0.2").reason
+    )
