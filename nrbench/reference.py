@@ -50,9 +50,8 @@ class Reference(Frozen):
             _parsed(file.read().decode(), 1)
         except DataError:  # a lock that is read where the file is not: it was checked when it was locked
             return file
-        except ValidationError as error:
-            detail = error.errors(include_url=False)[0]
-            raise ValueError(f"{file.path}: {'.'.join(map(str, detail['loc']))}: {detail['msg']}") from None
+        except ValueError as error:
+            raise ValueError(f"{file.path}: {error}") from None
         return file
 
     @cached_property
@@ -62,11 +61,21 @@ class Reference(Frozen):
 
 
 def _parsed(text: str, seeds: int) -> tuple[Printed, ...]:
-    numbers = {"accuracy", "noise_std", "weight_std"}
-    lines = (line for line in text.splitlines() if line.strip() and not line.startswith("#"))
+    """Return the numbers of a CSV text, in which `#` starts a comment; raise `ValueError` with the line of a mistake."""
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line and line[0] != "#"]
     rows = []
-    for record in csv.DictReader(lines):
-        given = {key: value for key, value in record.items() if value}
-        fields = {key: float(value) if key in numbers else value for key, value in given.items()}
-        rows.append(Printed.model_validate(fields | {"seeds": seeds}))
+    for record, (number, _) in zip(csv.DictReader(line for _, line in lines), lines[1:], strict=False):
+        fields = {key: _value(key, value) for key, value in record.items() if value}
+        try:
+            rows.append(Printed.model_validate(fields | {"seeds": seeds}))
+        except ValidationError as error:
+            detail = error.errors(include_url=False)[0]
+            raise ValueError(f"line {number}: {'.'.join(map(str, detail['loc']))}: {detail['msg']}") from None
     return tuple(rows)
+
+
+def _value(field: str, text: str) -> str | float:
+    try:
+        return float(text) if field in ("accuracy", "noise_std", "weight_std") else text
+    except ValueError:
+        return text

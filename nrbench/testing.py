@@ -27,8 +27,10 @@ from nrbench.backbone import Backbone
 from nrbench.batches import Normalisation
 from nrbench.cell import Training
 from nrbench.chance import Chance, EvaluationChance, TrainingChance
+from nrbench.claim import Claim, checked
 from nrbench.component import Component, canonical_json
 from nrbench.dataset import Dataset, Images, hold_out
+from nrbench.evidence import Measured
 from nrbench.executor import Executor, Failure
 from nrbench.method import Method, State, Step
 from nrbench.perturbation import NoiseModel, Weights
@@ -248,6 +250,16 @@ def check_executor_yields_each_item_once(executor: Executor) -> None:
             assert outcome.result == outcome.item // 2
 
 
+# -- claims -----------------------------------------------------------------------------------------------------------
+
+
+def check_claim_without_rows_is_undecided(claim: Claim) -> None:
+    """Where no row is there it is undecided and says what is missing; nothing agrees with it."""
+    found = checked(claim, Measured((), {}))
+    assert (found.verdict, found.agree) == ("undecided", 0), f"without a single row it is {found.verdict}"
+    assert found.reason, "it does not say what is missing"
+
+
 _CHECKS: dict[type[Component], tuple[Check, ...]] = {
     Component: (check_survives_json, check_is_described),
     NoiseModel: (
@@ -267,6 +279,7 @@ _CHECKS: dict[type[Component], tuple[Check, ...]] = {
     Schedule: (check_schedule_is_a_factor,),
     Selection: (check_selection_chooses_a_trained_epoch,),
     Executor: (check_executor_yields_each_item_once,),
+    Claim: (check_claim_without_rows_is_undecided,),
 }
 
 

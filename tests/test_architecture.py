@@ -69,7 +69,7 @@ def test_the_core_knows_no_plugin() -> None:
     code = "import sys; sys.path_hooks; import nrbench.cli, nrbench.runner, nrbench.console\n"
     for path in sources("nrbench"):
         assert not any(name.startswith("nrbench_") for name in imports(path)), path
-    hide = "import sys\nfor name in ('methods', 'noise', 'backbones', 'datasets', 'ray'): sys.modules['nrbench_' + name] = None\n"
+    hide = "import sys\nfor name in ('methods', 'noise', 'backbones', 'datasets', 'claims', 'ray'): sys.modules['nrbench_' + name] = None\n"
     check = "r = nrbench.load_registry(); assert {e.plugin.name for e in r.entries} == {'core'}, r.entries\n"
     subprocess.run([sys.executable, "-c", hide + code + check], check=True, timeout=120)
 

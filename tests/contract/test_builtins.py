@@ -12,6 +12,7 @@ from nrbench.schedule import Constant, Cosine, Linear, OffToOn, Quadratic
 from nrbench.selection import BestEpoch, Last
 from nrbench.testing import Check, checks_for, parametrize_with_checks
 from nrbench_backbones import MLP, ResNet, Timm, Torchvision, WideResNet
+from nrbench_claims import Better, Correlated, GainGrows, OptimumAbove, OptimumInside, SameOptimum
 from nrbench_datasets import FashionMNISTMini, Synthetic
 from nrbench_methods import RWP, SAM, SGD, NoiseInjection, Ramped
 from nrbench_noise import DeviceProfile, Gaussian, Laplace, NoNoise
@@ -55,6 +56,14 @@ BUILTINS: list[Component] = [
     Serial(),
     Processes(jobs=2),
     Ray(jobs=2),
+    Better.model_validate({"text": "x", "pairs": [{"a": {"method": "A"}, "b": {"best_of": "B*"}}]}),
+    OptimumAbove.model_validate({"text": "x", "best_of": "A*", "field": "sigma", "above": {"field": "sigma"}}),
+    OptimumInside.model_validate({"text": "x", "best_of": "A*", "field": "sigma"}),
+    SameOptimum.model_validate({"text": "x", "best_of": "A*", "field": "sigma"}),
+    GainGrows.model_validate(
+        {"text": "x", "gains": [{"of": {"method": "A"}, "over": {"method": "B"}}], "along": ["clean", "noisy"]}
+    ),
+    Correlated.model_validate({"text": "x", "groups": ["A*"], "x": "clean", "y": "noisy"}),
 ]
 
 
@@ -65,10 +74,11 @@ def test_conformance(component: Component, check: Check) -> None:
 
 
 def test_every_builtin_is_checked(registry: Registry) -> None:
-    """No component of ours is left out above, but data sets that need files, which their own tests write."""
+    """No component of ours is left out above, but what needs files, which its own tests write."""
     ours = {entry.component for entry in registry.entries if entry.plugin.distribution == "nrbench"}
     assert {component.__name__ for component in ours - {type(component) for component in BUILTINS}} <= {
         "Npz",
+        "Trained",
         "CIFAR10",
         "CIFAR100",
         "MNIST",

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import pickle
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 import torch
 from scipy.io import savemat
 
-from nrbench import DataError, DataFile, Dataset, Images
+from nrbench import DataError, DataFile, Dataset, Splits
 from nrbench_datasets import CIFAR10, CIFAR100, MNIST, SVHN, FashionMNIST, FashionMNISTMini, Npz, Synthetic
 
 
@@ -233,29 +235,103 @@ def test_a_poisoned_pickle_is_never_loaded(tmp_path: Path) -> None:
     assert not (tmp_path / "canary").exists()
 
 
-def test_pickles_with_the_published_hash_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files that have the hashes torchvision knows go through torchvision: here ours, under hashes put there for them."""
+@pytest.fixture
+def cifar100_files(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    """CIFAR-100's three files with made-up images, under hashes put into torchvision for them."""
     from torchvision import datasets
 
-    folder = tmp_path / "cifar-100-python"
-    folder.mkdir()
     parts = {name: images(20, (3, 32, 32), classes=100, seed=seed) for seed, name in enumerate(("train", "test"))}
     contents = {
         name: pickle.dumps({"data": x.reshape(20, -1), "fine_labels": y.tolist()}) for name, (x, y) in parts.items()
     }
     contents["meta"] = pickle.dumps({"fine_label_names": [str(label) for label in range(100)]})
     md5 = {name: hashlib.md5(content).hexdigest() for name, content in contents.items()}
-    for name, content in contents.items():
-        (folder / name).write_bytes(content)
     monkeypatch.setattr(datasets.CIFAR100, "train_list", [["train", md5["train"]]])
     monkeypatch.setattr(datasets.CIFAR100, "test_list", [["test", md5["test"]]])
     monkeypatch.setattr(datasets.CIFAR100, "meta", {"filename": "meta", "key": "fine_label_names", "md5": md5["meta"]})
-    splits = CIFAR100().load(tmp_path)
-    for part, (x, y) in ((splits.train, parts["train"]), (splits.test, parts["test"])):
-        assert isinstance(part, Images)
-        assert np.array_equal(part.images.numpy(), x)
-        assert part.labels.tolist() == y.tolist()
-    assert splits.num_classes == 100
+    monkeypatch.setenv("NRBENCH_OFFLINE", "1")
+    return contents
+
+
+def is_what_was_written(splits: Splits) -> bool:
+    parts = [images(20, (3, 32, 32), classes=100, seed=seed) for seed in (0, 1)]
+    return splits.num_classes == 100 and all(
+        np.array_equal(part.images.numpy(), x) and part.labels.tolist() == y.tolist()
+        for part, (x, y) in zip((splits.train, splits.test), parts, strict=True)
+    )
+
+
+def test_pickles_with_the_published_hash_are_read(tmp_path: Path, cifar100_files: dict[str, bytes]) -> None:
+    """Files that have the hashes torchvision knows go through torchvision."""
+    folder = tmp_path / "cifar-100-python"
+    folder.mkdir()
+    for name, content in cifar100_files.items():
+        (folder / name).write_bytes(content)
+    assert is_what_was_written(CIFAR100().load(tmp_path))
+
+
+def packed(files: dict[str, bytes], *, extra: Callable[[tarfile.TarFile], None] = lambda tar: None) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as tar:
+        extra(tar)
+        for name, content in files.items():
+            member = tarfile.TarInfo(f"cifar-100-python/{name}")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return stream.getvalue()
+
+
+def test_the_published_archive_is_unpacked(
+    tmp_path: Path, cifar100_files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An archive that was put into the data directory serves offline, and nothing but the wanted files comes out of it."""
+    from torchvision import datasets
+
+    def hostile(tar: tarfile.TarFile) -> None:
+        for name in ("cifar-100-python/../../escaped", "/tmp/cifar-100-python/absolute", "cifar-100-python/other"):
+            tar.addfile(tarfile.TarInfo(name))
+        link = tarfile.TarInfo("cifar-100-python/train")
+        link.type, link.linkname = tarfile.SYMTYPE, str(tmp_path / "elsewhere")
+        tar.addfile(link)
+
+    content = packed(cifar100_files, extra=hostile)
+    monkeypatch.setattr(datasets.CIFAR100, "tgz_md5", hashlib.md5(content).hexdigest())
+    root = tmp_path / "data"
+    root.mkdir()
+    (root / "cifar-100-python.tar.gz").write_bytes(content)
+    assert is_what_was_written(CIFAR100().load(root))
+    found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file() or path.is_symlink()}
+    assert found == {"data/cifar-100-python.tar.gz", *(f"data/cifar-100-python/{name}" for name in cifar100_files)}
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda content: content[: len(content) // 2], "it is cut short or altered"),
+        (lambda content: content[:-1] + b"x", "it is cut short or altered"),
+        (lambda content: b"<!DOCTYPE html><html>Not found</html>", "it is an HTML page"),
+        (lambda content: b"\n<HTML>", "it is an HTML page"),
+        (lambda content: b"", "it is cut short or altered, 0 bytes"),
+    ],
+    ids=["truncated", "one byte", "page", "old page", "empty"],
+)
+def test_another_archive_than_the_published_is_refused(
+    tmp_path: Path,
+    cifar100_files: dict[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    damage: Callable[[bytes], bytes],
+    message: str,
+) -> None:
+    """A truncated archive, a wrong hash or an HTML page saved for one is refused before it is opened, and says which."""
+    from torchvision import datasets
+
+    content = packed(cifar100_files)
+    monkeypatch.setattr(datasets.CIFAR100, "tgz_md5", hashlib.md5(content).hexdigest())
+    monkeypatch.setattr(tarfile, "open", None)
+    (tmp_path / "cifar-100-python.tar.gz").write_bytes(damage(content))
+    with pytest.raises(DataError, match=f"cifar-100-python.tar.gz is not the published file: {message}"):
+        CIFAR100().load(tmp_path)
+    assert not (tmp_path / "cifar-100-python").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from nrbench import Leaderboard, Options, Registry, Store, Suite, SuiteError, load_suite
+from nrbench import run as run_suite
+from tests.conftest import TINY, Finished
+
+Command = Callable[..., Finished]
+WRITE = Callable[..., Path]
+TRAINED = """\
+extends: suite.yaml
+name: judged
+methods: {RWP: null, mine: {name: trained, files: [weights/0.safetensors, weights/1.safetensors]}}
+"""
+
+
+@pytest.fixture
+def run(tiny: Suite, tmp_path: Path) -> tuple[Leaderboard, Path]:
+    """The tiny suite, run."""
+    return run_suite(tiny, options=Options(out=tmp_path / "out")), tmp_path
+
+
+def test_the_weights_of_a_cell_are_those_of_its_epoch(run: tuple[Leaderboard, Path], nrbench: Command) -> None:
+    """Exported by the beginning of its key, a cell gives the stored weights of the epoch that was chosen for it."""
+    board, folder = run
+    row = next(row for row in board.rows if row.selection == "chosen" and row.noise == "Gaussian 0.3")
+    done = nrbench("export", row.cells[1][:12], "-o", folder / "out", "--to", folder / "w.safetensors", "--json")
+    assert done.code == 0, done.err
+    told = json.loads(done.out)
+    assert (told["cell"], told["epoch"]) == (row.cells[1], row.selected_epochs[1])
+    stored = folder / "out" / "store" / "trainings" / told["training"] / "epochs" / f"{told['epoch']}.safetensors"
+    first, second = load_file(folder / "w.safetensors"), load_file(stored)
+    assert first.keys() == second.keys()
+    assert all(first[name].equal(second[name]) for name in first)
+    with safe_open(folder / "w.safetensors", "pt") as opened:
+        assert opened.metadata() == {key: str(told[key]) for key in ("cell", "training", "epoch")}
+
+
+def test_exported_weights_are_judged_without_training(
+    run: tuple[Leaderboard, Path], nrbench: Command, registry: Registry
+) -> None:
+    """As a method of another suite they are right and wrong on the same images as where they were trained, and flagged."""
+    board, folder = run
+    (folder / "weights").mkdir()
+    last = next(r for r in board.rows if (r.method, r.selection, r.noise) == ("RWP", "last", "Gaussian 0.1"))
+    for seed, cell in enumerate(last.cells):
+        done = nrbench("export", cell, "-o", folder / "out", "--to", folder / "weights" / f"{seed}.safetensors")
+        assert "epoch 3 of training" in done.out
+    (folder / "judged.yaml").write_text(TRAINED)
+    suite = load_suite(folder / "judged.yaml", registry)
+    judged = run_suite(suite, options=Options(out=folder / "judged"))
+    found = {row.noise: row for row in judged.rows if (row.method, row.selection) == ("mine", "last")}
+    for row in (row for row in board.rows if (row.method, row.selection) == ("RWP", "last")):
+        mine = found[row.noise]
+        assert (mine.by_seed, mine.minimum, mine.noise_std) == (row.by_seed, row.minimum, row.noise_std)
+        assert (mine.selected_epochs, mine.passes_per_step) == ((0, 0), 0.0)
+    assert "mine: trained elsewhere" in judged.flags
+    again = Store(folder / "judged" / "store")
+    assert Leaderboard.of(suite, again).json_bytes() == judged.json_bytes()
+
+
+def test_weights_that_do_not_fit(run: tuple[Leaderboard, Path], nrbench: Command, registry: Registry) -> None:
+    """Weights of another network fail their own cells by name; files that are none, or too few, are errors of the suite."""
+    board, folder = run
+    (folder / "weights").mkdir()
+    nrbench("export", board.rows[0].cells[0], "-o", folder / "out", "--to", folder / "weights" / "0.safetensors")
+    tensors = load_file(folder / "weights" / "0.safetensors")
+    (name, *_) = tensors
+    save_file(
+        {f"{key}x" if key == name else key: value for key, value in tensors.items()},
+        folder / "weights" / "1.safetensors",
+    )
+    path = folder / "judged.yaml"
+    path.write_text(TRAINED)
+    judged = run_suite(load_suite(path, registry), options=Options(out=folder / "judged"))
+    mine = [row for row in judged.rows if row.method == "mine"]
+    assert {row.status for row in mine} == {"error"}
+    assert all("weights of another network" in (row.reason or "") and name in (row.reason or "") for row in mine)
+    assert all(row.by_seed[0] is not None for row in mine)
+    with pytest.raises(SuiteError, match="there are weights for 2 of 3 seeds"):
+        load_suite(path, registry, settings=["seeds=3"])
+    (folder / "weights" / "1.safetensors").write_bytes(b"no weights")
+    with pytest.raises(SuiteError, match="holds no weights in the safetensors format"):
+        load_suite(path, registry)
+
+
+def test_what_cannot_be_exported(run: tuple[Leaderboard, Path], nrbench: Command) -> None:
+    """A key that no cell has, or several, and weights that are gone, are told apart, with their exit codes."""
+    board, folder = run
+    cells = [cell for row in board.rows for cell in row.cells]
+    several = next(c[:1] for c in cells if sum(other[0] == c[0] for other in cells) > 1)
+    for key, message in (("z", "no cell"), (several, "cells with a key that starts"), ("../x", "no cell")):
+        done = nrbench("export", key, "-o", folder / "out")
+        assert done.code == 2
+        assert message in done.err
+    for path in (folder / "out" / "store").rglob("epochs/*.safetensors"):
+        path.unlink()
+    done = nrbench("export", cells[0], "-o", folder / "out")
+    assert done.code == 5
+    assert "are lost" in done.err
+
+
+def test_trained_weights_cannot_be_ramped(write_suite: WRITE, tmp_path: Path, registry: Registry) -> None:
+    """There is nothing to ramp in weights that are not trained."""
+    save_file({}, tmp_path / "w.safetensors")
+    method = "RWP: {name: ramped, schedule: {name: linear}, method: {name: trained, files: [w.safetensors]}}"
+    with pytest.raises(SuiteError, match="cannot be ramped"):
+        load_suite(write_suite(TINY.replace("RWP: {name: rwp, sigma: 0.1}", method)), registry)
