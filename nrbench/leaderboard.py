@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import combinations, product
+from itertools import product
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,17 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from nrbench.cell import BatchNorm
 from nrbench.component import Frozen, canonical_json
 from nrbench.pivot import PivotTable
-from nrbench.results import CellFailure, CellResult, Environment
+from nrbench.ranking import Ranking, rankings
+from nrbench.results import CellFailure, CellResult, Environment, Found, accuracies, score
 from nrbench.scope import ClaimRow, scopes
 from nrbench.statistics import (
     Interval,
-    holm,
-    interquartile_mean,
-    letters,
     mean,
-    paired_p,
     quantile,
-    ranks,
     std,
     t_interval,
     variance_components,
@@ -31,7 +27,6 @@ from nrbench.store import Store
 from nrbench.suite import Benchmark, Column, Suite
 
 Status = Literal["ok", "error", "diverged", "timeout", "out_of_memory", "killed", "incomplete"]
-Found = CellResult | CellFailure | None
 
 
 class Difference(Frozen):
@@ -97,41 +92,15 @@ class Row(Frozen):
 
     @property
     def chosen_by(self) -> float | None:
-        """What the best of a group is the highest of; diverged is worse than anything, and what failed has nothing."""
-        if self.status == "diverged":
-            return 0.0
+        """What the best of a group is the highest of; diverged is worse than anything, and what is not whole has nothing."""
+        if self.status != "ok":
+            return 0.0 if self.status == "diverged" else None
         return self.accuracy if self.validation_accuracy is None else self.validation_accuracy
 
     @property
     def column(self) -> Column:
         """What the method was judged under."""
         return Column(self.dataset, self.backbone, self.selection, self.batch_norm, self.noise)
-
-
-class Rank(Frozen):
-    """Where a method stands over all columns of a ranking."""
-
-    method: str
-    mean_rank: float
-    interval: Interval | None
-    """95 % t interval over the seeds."""
-    group: str
-    """Methods that share a letter are not resolved: paired t test over seeds of the column means, Holm at 5 %."""
-    mean_accuracy: float | None
-    """None unless every cell has a result."""
-    interquartile_mean: float | None
-    complete: bool
-    """Whether every cell has a result; one that has none counts as the worst of its column."""
-
-
-class Ranking(Frozen):
-    """The methods of a suite under one selection and one treatment of BatchNorm, best first."""
-
-    suite: str
-    selection: str
-    batch_norm: BatchNorm
-    columns: int
-    rows: tuple[Rank, ...]
 
 
 class Leaderboard(BaseModel):
@@ -176,7 +145,7 @@ class Leaderboard(BaseModel):
             environments=tuple(environments[key] for key in sorted(environments)),
             flags=tuple(dict.fromkeys(flags)),
             rows=whole,
-            rankings=tuple(ranking for suite in benchmark.parts for ranking in _rankings(suite, found)),
+            rankings=tuple(ranking for suite in benchmark.parts for ranking in rankings(suite, found)),
             tables=tuple(table for scope in about for table in scope.tables()),
             claims=tuple(claim for scope in about for claim in scope.claims()),
         )
@@ -197,11 +166,6 @@ class Leaderboard(BaseModel):
     def from_json(cls, content: bytes) -> Leaderboard:
         """Return the leaderboard written by `json_bytes`."""
         return cls.model_validate(json.loads(content))
-
-
-def accuracies(result: CellResult) -> list[float]:
-    """Return the accuracy of each draw in percent."""
-    return [100 * correct / result.images for correct in result.correct]
 
 
 Keys = dict[tuple[Column, str], tuple[str, ...]]
@@ -301,53 +265,6 @@ def _difference(baseline: str, method: str, cells: Sequence[Found], base: Sequen
     if method == baseline or not differences:
         return None
     return Difference(to=baseline, mean=mean(differences), interval=t_interval(differences))
-
-
-def score(cell: Found) -> float | None:
-    """Return the mean accuracy over draws in percent, None for a cell that has no number."""
-    return mean(accuracies(cell)) if isinstance(cell, CellResult) and cell.status == "ok" else None
-
-
-def _rankings(suite: Suite, found: Mapping[tuple[Column, str], Sequence[Found]]) -> Iterable[Ranking]:
-    for selection in suite.selections:
-        for mode in suite.evaluation.modes:
-            columns = [c for c in suite.columns() if c.selection == selection and c.batch_norm == mode]
-            yield Ranking(
-                suite=suite.name,
-                selection=selection,
-                batch_norm=mode,
-                columns=len(columns),
-                rows=tuple(_ranked(suite, columns, found)),
-            )
-
-
-def _ranked(suite: Suite, columns: Sequence[Column], found: Mapping[tuple[Column, str], Sequence[Found]]) -> list[Rank]:
-    methods, seeds = list(suite.methods), range(suite.seeds)
-    scores = {(c, m): [score(cell) for cell in found[c, m]] for c in columns for m in methods}
-    by_seed: dict[str, list[float]] = {method: [] for method in methods}
-    for seed in seeds:
-        placed = [ranks([scores[column, method][seed] for method in methods]) for column in columns]
-        for index, method in enumerate(methods):
-            by_seed[method].append(mean(ranked[index] for ranked in placed))
-    complete = {m: all(value is not None for c in columns for value in scores[c, m]) for m in methods}
-    known = {m: [value for c in columns for value in scores[c, m] if value is not None] for m in methods}
-    column_means = {m: [mean(known[m][s :: suite.seeds]) for s in seeds] for m in methods if complete[m]}
-    order = sorted(methods, key=lambda m: (mean(by_seed[m]), methods.index(m)))
-    whole = [m for m in order if complete[m]]
-    p_values = {(a, b): paired_p(column_means[a], column_means[b]) for a, b in combinations(whole, 2)}
-    groups = letters(whole, holm(p_values))
-    return [
-        Rank(
-            method=m,
-            mean_rank=mean(by_seed[m]),
-            interval=t_interval(by_seed[m], lowest=1, highest=len(methods)),
-            group=groups.get(m, ""),
-            mean_accuracy=mean(known[m]) if complete[m] else None,
-            interquartile_mean=interquartile_mean(known[m]) if complete[m] else None,
-            complete=complete[m],
-        )
-        for m in order
-    ]
 
 
 def _flags(suite: Suite, rows: Sequence[Row], environments: int) -> Iterable[str]:

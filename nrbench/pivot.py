@@ -191,8 +191,10 @@ def _only(labels: set[str]) -> str | None:
 
 def _found(rows: Sequence[Labelled], places: Sequence[Place]) -> Found:
     meant = covered(rows, places)
-    several = len(meant) > 1 and not any(place.best_of or len(place.backbone) > 1 for place in places)
-    return Found(None if several else best(meant), meant)
+    if len(meant) == 1:
+        return Found(meant[0], meant)
+    chooses = any(place.best_of or len(place.backbone) > 1 for place in places)
+    return Found(best(meant) if chooses else None, meant)
 
 
 def _cell(found: Found, printed: Labelled | None, mark: Mapping[str, bool], *, above: bool) -> PivotCell | None:

@@ -10,6 +10,7 @@ import torch
 import nrbench
 from nrbench.component import Frozen
 from nrbench.executor import FailureKind
+from nrbench.statistics import mean
 
 
 class Environment(Frozen):
@@ -85,3 +86,17 @@ class CellFailure(Frozen):
     traceback: str = ""
     log: str | None = None
     """The file with what its job printed, if it printed anything."""
+
+
+Found = CellResult | CellFailure | None
+"""What is stored for a cell, if anything is."""
+
+
+def accuracies(result: CellResult) -> list[float]:
+    """Return the accuracy of each draw in percent."""
+    return [100 * correct / result.images for correct in result.correct]
+
+
+def score(cell: Found) -> float | None:
+    """Return the mean accuracy over draws in percent, None for a cell that has no number."""
+    return mean(accuracies(cell)) if isinstance(cell, CellResult) and cell.status == "ok" else None

@@ -19,7 +19,7 @@ ORDER = tuple(
     schedule perturbation method backbone dataset selection executor place reference evidence claim
     registry recipe cell pivot suite document layout layering reading results
     batches train evaluate store job
-    scope leaderboard report.cost report.table report.pivots report.csv report.markdown report.figure report.html report
+    scope ranking leaderboard report.cost report.table report.pivots report.csv report.markdown report.figure report.html report
     runner schema describe forecast bench status doctor console signals terminal flags about transfer cli __main__ tiny testing
     """.split()  # noqa: SIM905  (lines of words show the parts that belong together)
 )

@@ -47,8 +47,8 @@ def spread_text(cell: PivotCell | None, *, digits: int = 2) -> str:
     """Return both uncertainties, as far as they exist."""
     if cell is None or cell.accuracy is None:
         return ""
-    known = (value for value in (cell.noise_std, cell.weight_std) if value is not None)
-    return " ".join(f"±{value:.{digits}f}" for value in known)
+    known = [f"±{value:.{digits}f}" for value in (cell.noise_std, cell.weight_std) if value is not None]
+    return " ".join(known + ([f"({cell.status})"] if cell.status != "ok" else []))
 
 
 def printed_text(cell: PivotCell | None, *, digits: int = 2) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Literal
 
-from nrbench.leaderboard import Leaderboard, Ranking, Row
+from nrbench.leaderboard import Leaderboard, Row
+from nrbench.ranking import Ranking
 from nrbench.report.cost import Cost, Place
 from nrbench.suite import Benchmark, Suite
 
