@@ -121,7 +121,8 @@ def _type(annotation: Any) -> str:
     if origin in (Union, types.UnionType):
         return " | ".join("null" if part is type(None) else _type(part) for part in arguments)
     if origin is tuple:
-        return f"list of {_type(arguments[0])}"
+        inner = _type(arguments[0])
+        return "list of maps" if inner.startswith("{") else f"list of {inner}"
     if origin is dict:
         return f"labels of {_type(arguments[1])}"
     for kind, family in FAMILIES.items():

@@ -56,7 +56,7 @@ Row_ = TypeVar("Row_", bound=Labelled)
 
 
 class Place(Frozen):
-    """Rows by patterns for their labels; what is not said is left open."""
+    """Rows by their labels: each field is a label, a pattern such as "SAM *", or a list of them. What is not said is open."""
 
     method: Patterns = ()
     """The method."""

@@ -15,7 +15,10 @@ from pydantic import BaseModel
 from nrbench.cell import Evaluation
 from nrbench.describe import described, fields_of
 from nrbench.perturbation import Scale
+from nrbench.pivot import Axis, Pivot
+from nrbench.place import Place
 from nrbench.recipe import AdamW, Recipe, Sgd
+from nrbench.reference import Reference
 from nrbench.registry import FAMILIES, load_registry
 from nrbench.suite import Report, Suite
 
@@ -35,9 +38,24 @@ the code by `scripts/make_field_reference.py`; `nrbench schema` prints the same 
 - `{sweep: [a, b]}` in the place of a value makes a row for each; the label says which by `{field}`, or `{outer.field}`
   for a component inside another. Several sweeps make their product. In the place of a whole component,
   `{sweep: [{name: …}, {name: …}]}` varies several fields together.
+- `include: [a.yaml, b.yaml]` makes a *collection*: one leaderboard for several suites, in which what they share is computed
+  once. `name`, `description`, `tables`, `claims` and `reference` are the collection's own; every other section, and `--set`,
+  is laid over each suite. Seeds, draws and selections have to agree, and a label means the same in all of them. A collection
+  of collections keeps their tables and claims.
 - `extends: other.yaml` lays the file over another one: maps merge by key, a map whose `name` changes replaces the old one
   whole, lists and sweeps replace, `null` deletes. `--set path=value` does the same from the command line.
-- Paths are relative to the file that is run.
+- Paths are relative to the file that they stand in.
+
+| suite | is |
+|---|---|
+| `quickstart` | two small networks on real images, in two minutes |
+| `devices` | published devices as noise, in evaluation and in training |
+| `paper` | the nine tables and the claims of the paper, at full size: for a GPU |
+| `paper/table-1` … `paper/table-9` | each table by itself |
+| `paper-honest` | the same with epoch and strength chosen on validation |
+| `paper/calibration` | one SGD network under every reading of the paper's noise law |
+| `paper/extended` | what the paper's grids leave open |
+| `paper-mini` | the study at a size that two cores finish in an hour |
 """
 
 
@@ -72,6 +90,10 @@ def page() -> str:
         )
     lines += section("`evaluation`", Evaluation)
     lines += section("`report`", Report)
+    lines += section("`tables`, a list of", Pivot)
+    lines += section("`tables.rows` and `tables.columns`, lists of", Axis)
+    lines += section("A place, in tables and claims", Place)
+    lines += section("`reference`", Reference)
     lines += section("`scale`, in noise models", Scale)
     registry = load_registry()
     for kind in FAMILIES:

@@ -15,7 +15,7 @@ from nrbench.registry import FAMILIES
 
 ROOT = Path(__file__).parent.parent.parent
 BLOCK = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PAGES = ["tutorial", "write-a-noise-model", "write-a-method", "write-a-backbone"]
+PAGES = ["tutorial", "write-a-noise-model", "write-a-method", "write-a-backbone", "write-a-claim"]
 INSTALL = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
 
 
