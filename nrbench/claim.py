@@ -55,7 +55,7 @@ class Verdict(Frozen):
     """Mean effect over the cells, in percentage points unless the claim says otherwise."""
     interval: Interval | None
     reason: str
-    """Why it is undecided, where something is missing."""
+    """Why it is undecided, where something is missing or has nothing to be compared with."""
     cells: tuple[Checked, ...]
 
     @property
@@ -88,9 +88,11 @@ def checked(claim: Claim, evidence: Evidence) -> Verdict:
     be right. A claim about something that is missing is undecided, whatever the rest says.
     """
     try:
-        cells = list(claim.comparisons(evidence))
+        cells = list(claim.comparisons(evidence)) or [Comparison(claim.text, missing="it compares nothing")]
     except NoRowError as error:
         cells = [Comparison(claim.text, missing=str(error))]
+    except Exception as error:  # a plugin's own: its claim is undecided, and the rest of the board stands
+        cells = [Comparison(claim.text, missing=f"{type(error).__name__}: {error}")]
     cells, estimates = map(list, zip(*(_estimated(cell, evidence) for cell in cells), strict=True))
     p_values = {index: estimate.p for index, estimate in enumerate(estimates) if estimate is not None}
     resolved = holm(p_values)
@@ -106,16 +108,21 @@ def checked(claim: Claim, evidence: Evidence) -> Verdict:
     ]
     whole = _whole(cells, estimates, evidence)
     missing = [cell.missing for cell in cells if cell.missing]
+    alone = sum(estimate is None and not cell.missing for cell, estimate in zip(cells, estimates, strict=True))
+    verdict = "undecided" if missing else _verdict(results, claim.needs)
     return Verdict(
         agree=sum(result.agrees == "yes" for result in results),
         ties=sum(result.agrees == "tie" for result in results),
         of=len(results),
-        verdict="undecided" if missing else _verdict(results, claim.needs),
+        verdict=verdict,
         effect=None if whole is None else whole.effect,
         interval=None if whole is None else whole.interval,
-        reason=missing[0] if missing else "",
+        reason=missing[0] if missing else (_ALONE.format(alone) if alone and verdict == "undecided" else ""),
         cells=tuple(results),
     )
+
+
+_ALONE = "nothing to compare with in {} of its cells: the grid has no strength on the other side"
 
 
 def _estimated(cell: Comparison, evidence: Evidence) -> tuple[Comparison, Estimate | None]:
@@ -128,7 +135,11 @@ def _estimated(cell: Comparison, evidence: Evidence) -> tuple[Comparison, Estima
 def _agreement(cell: Comparison, estimate: Estimate | None, rounding: float) -> Literal["yes", "tie", "no", "missing"]:
     if cell.missing:
         return "missing"
-    if estimate is not None and cell.terms and abs(estimate.effect) <= rounding + 1e-9:
+    if (
+        estimate is not None
+        and cell.terms
+        and abs(estimate.effect) <= rounding * sum(abs(w) for w, _ in cell.terms) + 1e-9
+    ):
         return "tie"
     agrees = cell.agrees if cell.agrees is not None else estimate is not None and estimate.effect > 0
     return "yes" if agrees else "no"

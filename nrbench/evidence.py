@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from nrbench.component import Component, parameter
-from nrbench.place import Labelled, Place, best, covered, matches
+from nrbench.place import Labelled, Place, best, chooses, covered, matches
 from nrbench.reference import Printed
 from nrbench.statistics import Estimate, fisher, paired, pearson, welch
 
@@ -26,10 +26,12 @@ class Evidence(ABC):
     """Rows, what their labels stand for, and how certain a weighted sum of them is."""
 
     rows: Sequence[Labelled]
-    components: Mapping[str, Component]
-    """The methods and noise models of the suite by label."""
+    methods: Mapping[str, Component]
+    """The methods of the suite by label."""
+    noise: Mapping[str, Component]
+    """Its noise models by label."""
     rounding: ClassVar[float] = 0.0
-    """An effect that is no larger, in percentage points, is a tie."""
+    """By how many percentage points a number may be off that was rounded."""
 
     @abstractmethod
     def estimate(self, terms: Sequence[Term]) -> Estimate:
@@ -41,39 +43,43 @@ class Evidence(ABC):
 
     def strength(self, row: Labelled, field: str) -> float:
         """Return a parameter of a row's method; raise `NoRowError` when it has none of that name."""
-        return self._number(row.method, field)
+        return _number(self.methods, row.method, field)
 
     def level(self, row: Labelled, field: str) -> float:
         """Return a parameter of a row's noise model; raise `NoRowError` when it has none of that name."""
-        return self._number(row.noise, field)
-
-    def _number(self, label: str, field: str) -> float:
-        try:
-            value = parameter(self.components[label], field)
-        except LookupError:
-            value = None
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise NoRowError(f"{label} has no number called {field}")
-        return float(value)
+        return _number(self.noise, row.noise, field)
 
     def found(self, *places: Place) -> list[Labelled]:
-        """Return the rows that all places mean; raise `NoRowError` when there is none or one has no number."""
+        """Return the rows that all places mean; raise `NoRowError` when there is none, or none for one of the patterns."""
         rows = covered(self.rows, places)
+        for name, patterns in _said(places):
+            for pattern in patterns if len(patterns) > 1 and name in ("best_of", "backbone") else ():
+                label = "method" if name == "best_of" else name
+                if not any(matches([pattern], getattr(row, label)) for row in rows):
+                    raise NoRowError(f"there is no row for {name.replace('_', ' ')} {pattern}")
         if not rows:
-            raise NoRowError(f"there is no row for {_said(places)}")
-        for row in rows:
-            if row.chosen_by is None:
-                raise NoRowError(f"{_named(row)} has no result")
+            what = ", ".join(f"{name.replace('_', ' ')} {' or '.join(patterns)}" for name, patterns in _said(places))
+            raise NoRowError(f"there is no row for {what or 'anything'}")
         return rows
+
+    def group(self, *places: Place) -> tuple[list[Labelled], Labelled]:
+        """Return the rows that all places mean and the best of them; raise `NoRowError` where one has no result."""
+        rows = self.found(*places)
+        chosen = best(rows)
+        if chosen is None:
+            raise NoRowError(f"{_named(next(row for row in rows if row.chosen_by is None))} has no result")
+        return rows, chosen
 
     def one(self, *places: Place) -> Labelled:
         """Return the row that is meant, the best of a group where one is asked for; raise `NoRowError` else."""
         rows = self.found(*places)
-        if len(rows) > 1 and not any(place.best_of or len(place.backbone) > 1 for place in places):
-            raise NoRowError(f"there are {len(rows)} rows for {_said(places)}; ask for the best of them, or say which")
-        chosen = best(rows)
-        if chosen is None or chosen.accuracy is None:
-            raise NoRowError(f"{_named(rows[0])} has no result")
+        if len(rows) > 1 and not chooses(places):
+            raise NoRowError(
+                f"there are {len(rows)} rows like {_named(rows[0])}; ask for the best of them, or say which"
+            )
+        chosen = rows[0] if len(rows) == 1 else self.group(*places)[1]
+        if chosen.accuracy is None:
+            raise NoRowError(f"{_named(chosen)} has no result")
         return chosen
 
     def each(self, where: Place, fields: Iterable[Label]) -> Iterator[Place]:
@@ -109,24 +115,35 @@ class Measured(Evidence):
 class Published(Evidence):
     """Printed means and standard deviations over seeds: nothing is paired, and every test is Welch's."""
 
-    rounding = 0.01
-    """Means are printed to 0.01: a difference of that much may be none before rounding."""
+    rounding = 0.005
+    """Means are printed to 0.01: a difference of two that is no larger may be none before rounding."""
 
     def estimate(self, terms: Sequence[Term]) -> Estimate:
-        return welch([(weight, row.accuracy or 0.0, row.weight_std, row.seeds) for weight, row in terms])
+        weights: dict[int, float] = {}  # a row that stands in several terms is one number, and may cancel out
+        for weight, row in terms:
+            weights[id(row)] = weights.get(id(row), 0.0) + weight
+        rows = {id(row): row for _, row in terms}
+        left = [(weight, rows[key]) for key, weight in weights.items() if weight]
+        return welch([(weight, row.accuracy or 0.0, row.weight_std, row.seeds) for weight, row in left])
 
     def correlation(self, x: Sequence[Labelled], y: Sequence[Labelled], *, against: float) -> Estimate | None:
         r = pearson([row.accuracy or 0.0 for row in x], [row.accuracy or 0.0 for row in y])
         return None if r is None else fisher(r, len(x), against=against)
 
 
-def published(rows: Iterable[Printed], tables: Sequence[str], components: Mapping[str, Component]) -> Published:
+def published(
+    rows: Iterable[Printed],
+    tables: Sequence[str],
+    *,
+    methods: Mapping[str, Component],
+    noise: Mapping[str, Component],
+) -> Published:
     """Return the evidence of printed numbers, of some tables or all; what is printed again counts once."""
     chosen: dict[tuple[str, ...], Printed] = {}
     for row in rows:
         if not tables or row.table in tables:
             chosen.setdefault((row.dataset, row.backbone, row.noise, row.method), row)
-    return Published(tuple(chosen.values()), components)
+    return Published(tuple(chosen.values()), methods, noise)
 
 
 def _by_seed(row: Labelled) -> tuple[float, ...]:
@@ -141,6 +158,15 @@ def _named(row: Labelled) -> str:
     return f"{row.method} under {row.noise} on {row.backbone}"
 
 
-def _said(places: Sequence[Place]) -> str:
-    said = [(name, found) for place in places for name in Place.model_fields if (found := getattr(place, name))]
-    return ", ".join(dict.fromkeys(f"{name.replace('_', ' ')} {' or '.join(patterns)}" for name, patterns in said))
+def _said(places: Sequence[Place]) -> list[tuple[str, tuple[str, ...]]]:
+    return [(name, found) for place in places for name in Place.model_fields if (found := getattr(place, name))]
+
+
+def _number(components: Mapping[str, Component], label: str, field: str) -> float:
+    try:
+        value = parameter(components[label], field)
+    except LookupError:
+        value = None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise NoRowError(f"{label} has no number called {field}")
+    return float(value)

@@ -63,7 +63,7 @@ def _file(node: Node, field: str, chain: tuple[Path, ...]) -> Path:
     if not target.is_file():
         target = shipped_suites().get(node.value, target)
     if target.resolve() in chain:
-        raise SuiteError([Problem(node.mark, field, f"{node.value} {field} this file in turn")])
+        raise SuiteError([Problem(node.mark, field, f"{node.value} leads back to this file")])
     if not target.is_file():
         raise SuiteError([Problem(node.mark, field, f"there is no file {target} and no suite of that name")])
     return target
@@ -72,7 +72,7 @@ def _file(node: Node, field: str, chain: tuple[Path, ...]) -> Path:
 def _vain_deletions(over: dict[str, Node], below: Sequence[Node]) -> list[Problem]:
     """Return the deletions in a layer that find nothing to delete in any of the layers below."""
     problems = []
-    for section in (section for section in SECTIONS if section in over and isinstance(over[section].value, dict)):
+    for section in (name for name in (*SECTIONS, "claims") if name in over and isinstance(over[name].value, dict)):
         known = {label for root in below if section in root.value for label in root.value[section].value or ()}
         problems += [
             _nothing_to_delete(child.key or child.mark, section, label, known)
@@ -129,9 +129,13 @@ def _set(layers: Layers, setting: str) -> Layers:
     """Lay "path=value" over a suite; in a collection over every suite that has what it names, or over all of them."""
     roots = layers.included or (layers.root,)
     path, value = _parsed(layers, setting)
-    if layers.included and path.partition(".")[0] in OWN:
-        return replace(layers, root=with_value(layers.root, path, value))
     section, _, label = path.partition(".")
+    if section in ("extends", "include"):
+        raise UsageError(f"--set {setting}: which files are laid over each other is said in a file")
+    if layers.included and section in OWN:
+        if value.value is None and matched(layers.root, path) < len(path):
+            raise UsageError(f"--set {setting}: there is nothing of that name to delete")
+        return replace(layers, root=with_value(layers.root, path, value))
     known = [set(root.value[section].value or ()) if _has(root, section) else set() for root in roots]
     if (
         value.value is None

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from nrbench.document import Node, Path_, dotted
 from nrbench.errors import Problem, did_you_mean
-from nrbench.pivot import Axis, Pivot, expanded
-from nrbench.place import Place, covered, matches
+from nrbench.pivot import Pivot, expanded
+from nrbench.place import Place, chooses, covered, matches
 from nrbench.suite import Benchmark
 
 FIELDS: Mapping[str, str] = {"methods": "method", "noise": "noise", "backbones": "backbone", "datasets": "dataset"}
@@ -79,12 +79,8 @@ def _ambiguous(
             if not any(found for _, found in cells):
                 yield Problem(root.locate(where), dotted(where), f"the suite asks for no row of {line.label!r}")
             for column, found in cells:
-                if len(found) > 1 and not _chooses(pivot.under, line, column):
+                if len(found) > 1 and not chooses([pivot.under, line, column]):
                     message = f"{len(found)} rows are {line.label!r} at {column.label!r}"
                     hint = "say which, or ask for the best_of them"
                     yield Problem(root.locate(where), dotted(where), message, hint)
                     break
-
-
-def _chooses(under: Place, line: Axis, column: Axis) -> bool:
-    return any(place.best_of or len(place.backbone) > 1 for place in (under, line, column))

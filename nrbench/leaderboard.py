@@ -65,7 +65,9 @@ class Row(Frozen):
     by_seed: tuple[float | None, ...] = ()
     """Mean over draws for each seed; null for a seed without a result."""
     validation_accuracy: float | None = None
-    """Accuracy under the noise on the held-out images, at the chosen epochs; null unless epochs are chosen there."""
+    """Accuracy on the held-out images that chose the epochs, under the noise they are chosen under; else null."""
+    selected_on: Literal["validation", "test"] | None = None
+    """The images that epochs are chosen on, if any are."""
     selected_epochs: tuple[int, ...] = ()
     clean_accuracy_there: float | None = None
     """Accuracy without noise of the very weights that were judged."""
@@ -95,7 +97,7 @@ class Row(Frozen):
         """What the best of a group is the highest of; diverged is worse than anything, and what is not whole has nothing."""
         if self.status != "ok":
             return 0.0 if self.status == "diverged" else None
-        return self.accuracy if self.validation_accuracy is None else self.validation_accuracy
+        return self.validation_accuracy if self.selected_on == "validation" else self.accuracy
 
     @property
     def column(self) -> Column:
@@ -204,6 +206,7 @@ def _row(
         status = failures[0].status if failures else "diverged"
     elif len(results) < suite.seeds:
         status = "incomplete"
+    scoring = suite.selections[column.selection].scoring(suite.noise[column.noise])
     row = Row(
         method=method,
         backbone=column.backbone,
@@ -216,6 +219,7 @@ def _row(
         seeds=len(whole),
         draws=max((len(result.correct) for result in results), default=0),
         by_seed=tuple(map(score, cells)),
+        selected_on=scoring.on if scoring else None,
         cells=keys,
     )
     if not whole:
@@ -234,7 +238,7 @@ def _row(
         interval=t_interval(seed_means),
         seed_std=components[0],
         draw_std=components[1],
-        validation_accuracy=_validation_accuracy(suite, column, whole),
+        validation_accuracy=_validation_accuracy(whole) if row.selected_on == "validation" else None,
         selected_epochs=tuple(result.epoch for result in whole),
         clean_accuracy_there=mean(clean),
         minimum=min(chips),
@@ -247,10 +251,9 @@ def _row(
     )
 
 
-def _validation_accuracy(suite: Suite, column: Column, results: Sequence[CellResult]) -> float | None:
-    scoring = suite.selections[column.selection].scoring(suite.noise[column.noise])
+def _validation_accuracy(results: Sequence[CellResult]) -> float | None:
     scores = [result.chosen_with for result in results if result.chosen_with is not None]
-    if scoring is None or scoring.on != "validation" or len(scores) < len(results):
+    if len(scores) < len(results):  # nothing was chosen for weights that were trained elsewhere
         return None
     return mean(100 * each.correct / each.images for each in scores)
 

@@ -11,8 +11,8 @@ from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from nrbench.component import Component, Frozen, parameter
-from nrbench.place import Labelled, Patterns, Place, best, covered, matches
+from nrbench.component import Frozen, parameter
+from nrbench.place import Labelled, Patterns, Place, best, chooses, covered, matches
 from nrbench.reference import Printed
 
 
@@ -50,7 +50,8 @@ class Pivot(Frozen):
     columns: tuple[Axis, ...] = Field(min_length=1)
     """The columns."""
     bold: Literal["column", "row", "table", "none"] = "column"
-    """Where the best is bold: in each column, in each row among the columns of a group, or in the whole table."""
+    """Where the best is bold: in each column among the rows of a group, in each row among the columns of a group, or in
+    the whole table."""
     underline: Literal["column", "none"] = "none"
     """Where the best is underlined."""
     staircase: str = ""
@@ -150,28 +151,30 @@ def pivoted(
     pivot: Pivot,
     rows: Sequence[Labelled],
     *,
-    sections: Mapping[str, Iterable[str]],
-    components: Mapping[str, Component],
+    sections: Mapping[str, Mapping[str, Any]],
     printed: Sequence[Printed],
     about: Mapping[str, str],
 ) -> PivotTable:
-    """Return a table filled in from rows of one selection and treatment of BatchNorm, which `about` names."""
+    """Return a table filled in from rows of one selection and treatment of BatchNorm, which `about` names.
+
+    `sections` are the suite's components by label, by the field of `Place` that their labels go into.
+    """
     down, across = list(expanded(pivot.rows, sections)), list(expanded(pivot.columns, sections))
     beside = [row for row in printed if row.table == pivot.reference] if pivot.reference else []
     grid = [[_found(rows, [pivot.under, line, column]) for column in across] for line in down]
-    groups = [column.group for column in across]
-    bold = _best_of_each(grid, _regions(pivot.bold, len(down), groups))
-    underlined = _best_of_each(grid, _regions(pivot.underline, len(down), groups))
+    groups, kinds = [column.group for column in across], [line.group for line in down]
+    bold = _best_of_each(grid, _regions(pivot.bold, kinds, groups))
+    underlined = _best_of_each(grid, _regions(pivot.underline, kinds, groups))
     lines = []
     for y, line in enumerate(down):
         cells = []
         for x, column in enumerate(across):
             mark = {"bold": (y, x) in bold, "underlined": (y, x) in underlined}
             print_ = _found(beside, [pivot.under, line, column]).chosen
-            cells.append(_cell(grid[y][x], print_, mark, above=_above(pivot.staircase, grid[y][x], components)))
+            cells.append(_cell(grid[y][x], print_, mark, above=_above(pivot.staircase, grid[y][x], sections)))
         lines.append(PivotLine(group=line.group, label=line.label, cells=tuple(cells)))
     tried = {len(found.rows) for found in (found for row in grid for found in row) if len(found.rows) > 1}
-    held_out = any(getattr(row, "validation_accuracy", None) is not None for row in rows)
+    held_out = any(getattr(row, "selected_on", None) == "validation" for row in rows)
     return PivotTable(
         title=pivot.title,
         note=pivot.note,
@@ -193,8 +196,7 @@ def _found(rows: Sequence[Labelled], places: Sequence[Place]) -> Found:
     meant = covered(rows, places)
     if len(meant) == 1:
         return Found(meant[0], meant)
-    chooses = any(place.best_of or len(place.backbone) > 1 for place in places)
-    return Found(best(meant) if chooses else None, meant)
+    return Found(best(meant) if chooses(places) else None, meant)
 
 
 def _cell(found: Found, printed: Labelled | None, mark: Mapping[str, bool], *, above: bool) -> PivotCell | None:
@@ -213,7 +215,7 @@ def _cell(found: Found, printed: Labelled | None, mark: Mapping[str, bool], *, a
     return PivotCell(
         method=row.method if row else None,
         tried=len(found.rows),
-        status=statuses[0] if statuses else ("ok" if row else "ambiguous"),
+        status=getattr(row, "status", "ok") if row else (statuses[0] if statuses else "ambiguous"),
         accuracy=row.accuracy if row else None,
         noise_std=row.noise_std if row else None,
         weight_std=row.weight_std if row else None,
@@ -231,31 +233,27 @@ def combined(first: Labelled, second: Labelled) -> float | None:
     return (first.accuracy - second.accuracy) / uncertainty if uncertainty else None
 
 
-def _above(field: str, found: Found, components: Mapping[str, Component]) -> bool:
+def _above(field: str, found: Found, sections: Mapping[str, Mapping[str, Any]]) -> bool:
     if not field or found.chosen is None:
         return False
     strengths = []
-    for label in (found.chosen.method, found.chosen.noise):
+    for component in (sections["method"][found.chosen.method], sections["noise"][found.chosen.noise]):
         try:
-            strengths.append(float(parameter(components[label], field)))
+            strengths.append(float(parameter(component, field)))
         except (LookupError, TypeError, ValueError):  # SGD has no sigma and the clean column none
             strengths.append(0.0)
     return strengths[0] > strengths[1]
 
 
-def _regions(mode: str, height: int, groups: Sequence[str]) -> list[list[tuple[int, int]]]:
-    """Return the places among which one is marked, by row and column."""
-    everywhere = [(y, x) for y in range(height) for x in range(len(groups))]
-    match mode:
-        case "table":
-            return [everywhere]
-        case "column":
-            return [[place for place in everywhere if place[1] == x] for x in range(len(groups))]
-        case "row":
-            kinds = dict.fromkeys(groups)
-            return [[(y, x) for x, group in enumerate(groups) if group == k] for y in range(height) for k in kinds]
-        case _:
-            return []
+def _regions(mode: str, lines: Sequence[str], columns: Sequence[str]) -> list[list[tuple[int, int]]]:
+    """Return the places among which one is marked, by row and column, given the groups of lines and of columns."""
+    regions: dict[tuple[int | str, ...], list[tuple[int, int]]] = {}
+    for y, line in enumerate(lines):
+        for x, column in enumerate(columns):
+            region = {"table": (), "column": (x, line), "row": (y, column)}.get(mode)
+            if region is not None:
+                regions.setdefault(region, []).append((y, x))
+    return list(regions.values())
 
 
 def _best_of_each(
@@ -266,7 +264,9 @@ def _best_of_each(
         shown = {
             place: round(found.chosen.accuracy, 2)
             for place in region
-            if (found := grid[place[0]][place[1]]).chosen is not None and found.chosen.accuracy is not None
+            if (found := grid[place[0]][place[1]]).chosen is not None
+            and found.chosen.accuracy is not None
+            and getattr(found.chosen, "status", "ok") == "ok"
         }
         if len(shown) > 1:
             marked |= {place for place, value in shown.items() if value == max(shown.values())}

@@ -89,6 +89,11 @@ def covered(rows: Iterable[Row_], places: Sequence[Place]) -> list[Row_]:
     return [row for row in rows if all(place.covers(row) for place in places)]
 
 
+def chooses(places: Sequence[Place]) -> bool:
+    """Whether places ask for the best of the rows they mean."""
+    return any(place.best_of or len(place.backbone) > 1 for place in places)
+
+
 def best(rows: Sequence[Row_]) -> Row_ | None:
     """Return the best of some rows, the first of equals; None unless every one of them has a number to choose by."""
     chosen: Row_ | None = None

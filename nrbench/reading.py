@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -59,6 +60,8 @@ def _collection(layers: Layers, registry: Registry) -> Collection:
 def _collisions(suites: Sequence[Suite], index: int, places: Sequence[Mark]) -> Iterator[Problem]:
     """Yield what a suite says otherwise than one that is included before it."""
     suite, mark = suites[index], places[index]
+    if suite.name in {other.name for other in suites[:index]}:
+        yield Problem(mark, f"include.{index}", f"two suites here are named {suite.name}")
     for field in ("seeds", "draws", "selections"):
         if canonical(getattr(suite, field)) != canonical(getattr(suites[0], field)):
             yield Problem(mark, f"include.{index}", f"{suite.name} has other {field} than {suites[0].name}")
@@ -83,7 +86,7 @@ def _trained(suite: Suite) -> Iterator[tuple[str, str, str]]:
 def locked_suite(path: Path, registry: Registry) -> Benchmark:
     """Return the suite or collection that was locked in a file by its `lock`."""
     content = path.read_bytes()
-    kind = Collection if b'\n  "suites": [' in content else Suite
+    kind: type[Benchmark] = Collection if "suites" in json.loads(content) else Suite
     try:
         return kind.model_validate_json(content, context={"registry": registry})
     except ValidationError as error:
@@ -261,6 +264,8 @@ def _problems(
 
 def _fields_at(kind: Any, value: Any, path: Path_, registry: Registry) -> list[str]:
     """Return the names of the fields that the model at `path` inside a value of type `kind` has."""
+    if path and get_origin(kind) is dict and isinstance(value, dict):  # labels
+        return _fields_at(get_args(kind)[1], value.get(path[0]), path[1:], registry)
     if path and isinstance(path[0], int) and isinstance(value, list):
         return _fields_at(kind, value[path[0]], path[1:], registry)
     if not isinstance(value, dict):  # the step is the tag that pydantic adds for a union

@@ -21,10 +21,10 @@ class Printed(Frozen):
     method: str
     """A label of the suite where the strength is known, else one that the pattern of its group matches."""
     noise: str
-    accuracy: float
-    noise_std: float | None = None
+    accuracy: float = Field(ge=0, le=100)
+    noise_std: float | None = Field(default=None, ge=0)
     """Standard deviation between draws."""
-    weight_std: float | None = None
+    weight_std: float | None = Field(default=None, ge=0)
     """Standard deviation between training seeds."""
     seeds: int = Field(default=1, ge=1)
 
@@ -47,7 +47,9 @@ class Reference(Frozen):
     @classmethod
     def _is_a_table(cls, file: DataFile) -> DataFile:
         try:
-            _parsed(file.read().decode(), 1)
+            _parsed(file.read(), 1)
+        except csv.Error as error:
+            raise ValueError(f"{file.path}: {error}") from None
         except DataError:  # a lock that is read where the file is not: it was checked when it was locked
             return file
         except ValueError as error:
@@ -57,14 +59,19 @@ class Reference(Frozen):
     @cached_property
     def rows(self) -> tuple[Printed, ...]:
         """The numbers, in the order of the file; raise `DataError` when it has changed since it was read."""
-        return _parsed(self.file.read().decode(), self.seeds)
+        return _parsed(self.file.read(), self.seeds)
 
 
-def _parsed(text: str, seeds: int) -> tuple[Printed, ...]:
-    """Return the numbers of a CSV text, in which `#` starts a comment; raise `ValueError` with the line of a mistake."""
+def _parsed(content: bytes, seeds: int) -> tuple[Printed, ...]:
+    """Return the numbers of a CSV file, in which `#` starts a comment; raise `ValueError` with the line of a mistake."""
+    text = content.decode("utf-8-sig")
     lines = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line and line[0] != "#"]
     rows = []
+    if len(lines) < 2:
+        raise ValueError("it has no numbers")
     for record, (number, _) in zip(csv.DictReader(line for _, line in lines), lines[1:], strict=False):
+        if None in record:
+            raise ValueError(f"line {number}: more values than there are columns")
         fields = {key: _value(key, value) for key, value in record.items() if value}
         try:
             rows.append(Printed.model_validate(fields | {"seeds": seeds}))

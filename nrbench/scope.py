@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -9,11 +10,15 @@ from typing import Generic, Protocol, TypeVar
 from nrbench.cell import BatchNorm
 from nrbench.claim import Verdict, checked
 from nrbench.component import Frozen
+from nrbench.errors import DataError
 from nrbench.evidence import Measured, published
 from nrbench.layout import FIELDS
 from nrbench.pivot import PivotTable, pivoted
 from nrbench.place import Labelled
+from nrbench.reference import Printed
 from nrbench.suite import Benchmark, Collection, Column
+
+log = logging.getLogger(__name__)
 
 
 class InColumn(Labelled, Protocol):
@@ -51,19 +56,16 @@ class Scope(Generic[Row]):
     def tables(self) -> Iterator[PivotTable]:
         """Yield the tables that are asked for, filled in."""
         about = {"suite": self.benchmark.name, "selection": self.selection, "batch_norm": self.batch_norm}
-        reference = self.benchmark.reference
         sections = {field: self.benchmark.section(section) for section, field in FIELDS.items()}
         for pivot in self.benchmark.tables:
-            printed = reference.rows if reference and pivot.reference else ()
-            components = sections["method"] | sections["noise"]
-            yield pivoted(pivot, self.rows, sections=sections, components=components, printed=printed, about=about)
+            yield pivoted(pivot, self.rows, sections=sections, printed=self._printed() or (), about=about)
 
     def claims(self) -> Iterator[ClaimRow]:
         """Yield every claim with its verdicts."""
-        components = self.benchmark.section("methods") | self.benchmark.section("noise")
-        reference = self.benchmark.reference
+        methods, noise = self.benchmark.section("methods"), self.benchmark.section("noise")
+        rows = self._printed()
         for label, claim in self.benchmark.claims.items():
-            printed = published(reference.rows, claim.reference_tables, components) if reference else None
+            printed = None if rows is None else published(rows, claim.reference_tables, methods=methods, noise=noise)
             yield ClaimRow(
                 suite=self.benchmark.name,
                 claim=label,
@@ -71,9 +73,18 @@ class Scope(Generic[Row]):
                 source=claim.source,
                 selection=self.selection,
                 batch_norm=self.batch_norm,
-                measured=checked(claim, Measured(self.rows, components)),
+                measured=checked(claim, Measured(self.rows, methods, noise)),
                 reference=checked(claim, printed) if printed else None,
             )
+
+    def _printed(self) -> tuple[Printed, ...] | None:
+        """Return the printed numbers of the reference; none where there is no reference, or its file is gone."""
+        reference = self.benchmark.reference
+        try:
+            return None if reference is None else reference.rows
+        except DataError as error:
+            log.warning("no printed numbers stand beside: %s", error)
+            return None
 
 
 def scopes(benchmark: Benchmark, rows: Sequence[Row]) -> Iterator[Scope[Row]]:

@@ -255,7 +255,7 @@ def check_executor_yields_each_item_once(executor: Executor) -> None:
 
 def check_claim_without_rows_is_undecided(claim: Claim) -> None:
     """Where no row is there it is undecided and says what is missing; nothing agrees with it."""
-    found = checked(claim, Measured((), {}))
+    found = checked(claim, Measured((), {}, {}))
     assert (found.verdict, found.agree) == ("undecided", 0), f"without a single row it is {found.verdict}"
     assert found.reason, "it does not say what is missing"
 

@@ -43,7 +43,8 @@ def import_(directory: Path, out: Path, as_json: bool) -> int:
 def export(cell: str, to: Path | None, out: Path, as_json: bool) -> None:
     """Write the weights that a cell was judged on, those of the epoch chosen for it, in the safetensors format.
 
-    CELL is the key of a cell, or enough of its beginning; leaderboard.json and leaderboard.csv name the cells of each row.
+    BatchNorm's running statistics are those of the training, also for a cell that is judged with recalibrated ones. CELL is
+    the key of a cell, or enough of its beginning; leaderboard.json and leaderboard.csv name the cells of each row.
     """
     from nrbench import disk
     from nrbench.store import Store, exported

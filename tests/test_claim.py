@@ -64,7 +64,7 @@ class Given(Claim):
 A = Line("a", (81.0, 82.2, 80.9, 81.7, 81.4))
 B = Line("b", (80.0, 80.9, 80.1, 80.6, 80.2))
 C = Line("c", (80.0, 81.6, 80.1, 80.4, 80.9))
-ROWS = Measured([A, B, C], {})
+ROWS = Measured([A, B, C], {}, {})
 
 
 def claim(*cells: tuple[str, str], needs: Literal["all", "most"] = "all") -> Given:
@@ -99,7 +99,7 @@ def test_one_resolved_cell_against_it_contradicts_a_claim_about_all() -> None:
 def test_holm_is_over_the_cells() -> None:
     """A cell that is significant by itself is not resolved among so many that are not."""
     close = Line("d", tuple(value - shift for value, shift in zip(A.by_seed, (0.1, 0.4, 0.1, 0.5, 0.3), strict=True)))
-    rows = Measured([A, B, C, close], {})
+    rows = Measured([A, B, C, close], {}, {})
     assert stats.ttest_rel(A.by_seed, close.by_seed).pvalue < 0.05
     alone, among = claim(("a", "d")), claim(("a", "d"), *[("c", "b")] * 9)
     assert [checked(each, rows).cells[0].resolved for each in (alone, among)] == [True, False]
@@ -127,7 +127,7 @@ def test_the_effect_is_the_mean_over_cells_with_the_interval_of_that_mean() -> N
 def test_a_claim_about_something_missing_is_undecided(rows: list[Line]) -> None:
     """Whatever the rest says, it is never supported nor contradicted, and the reason names the row."""
     for cells in ((("a", "b"),), (("a", "b"), ("b", "a"))):
-        found = checked(claim(*cells), Measured(rows, {}))
+        found = checked(claim(*cells), Measured(rows, {}, {}))
         assert found.verdict == "undecided"
         assert ("b" if rows else "a") in found.reason
         assert found.cells[0].agrees == "missing"
@@ -166,13 +166,13 @@ def test_printed_numbers_are_not_paired_and_tie_within_rounding() -> None:
         )
 
     rows = [printed("a", 77.65, 0.05), printed("b", 77.64, 0.36), printed("a", 60.0, 1.0, table="2")]
-    found = checked(claim(("a", "b")), published(rows, ["1"], {}))
+    found = checked(claim(("a", "b")), published(rows, ["1"], methods={}, noise={}))
     assert (found.reading, found.verdict) == ("0 of 1, 1 tied", "undecided")
     oracle = stats.ttest_ind_from_stats(77.65, 0.05, 3, 77.64, 0.36, 3, equal_var=False)
     assert found.interval == pytest.approx(
         tuple(0.01 + 0.01 / oracle.statistic * stats.t.ppf(q, 2.0771) for q in (0.025, 0.975)), rel=1e-3
     )
-    assert published(rows, [], {}).one(Place(method="a")).accuracy == 77.65
+    assert published(rows, [], methods={}, noise={}).one(Place(method="a")).accuracy == 77.65
 
 
 def test_an_estimate_may_stand_in_the_place_of_rows() -> None:
@@ -189,3 +189,33 @@ def test_an_estimate_may_stand_in_the_place_of_rows() -> None:
 
     found = checked(Own(text="x"), ROWS)
     assert (found.verdict, found.effect, found.interval) == ("supported", pytest.approx(0.2), None)
+
+
+def test_a_printed_number_in_several_cells_is_one_number() -> None:
+    """The interval of the mean over cells adds up each number's weights first; a number less itself is exactly nothing."""
+    printed = [
+        Printed(dataset="d", backbone="net", method=m, noise="n", accuracy=a, weight_std=s, seeds=3)
+        for m, a, s in (("a", 60.0, 3.0), ("b", 50.0, 0.1), ("c", 40.0, 0.1))
+    ]
+    rows = published(printed, [], methods={}, noise={})
+    found = checked(claim(("a", "b"), ("a", "c")), rows)
+    parts = [3.0**2 / 3, 0.05**2 / 3, 0.05**2 / 3]
+    half = stats.t.ppf(0.975, sum(parts) ** 2 / sum(part**2 / 2 for part in parts)) * sum(parts) ** 0.5
+    assert found.interval == pytest.approx((15 - half, 15 + half))
+    same = checked(claim(("a", "a")), rows)
+    assert (same.effect, same.interval, same.reading) == (0.0, None, "0 of 1, 1 tied")
+
+
+def test_a_claim_that_raises_costs_nothing_else() -> None:
+    """What a plugin's claim raises is the reason that it is undecided."""
+
+    class Broken(Claim):
+        """A claim that cannot count."""
+
+        name: Literal["broken"] = "broken"
+
+        def comparisons(self, evidence: Evidence) -> Iterator[Comparison]:
+            yield Comparison("x", ((1 / 0, evidence.rows[0]),))
+
+    found = checked(Broken(text="x"), ROWS)
+    assert (found.verdict, found.reason) == ("undecided", "ZeroDivisionError: division by zero")

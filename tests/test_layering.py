@@ -7,6 +7,7 @@ import pytest
 
 from nrbench import Collection, Leaderboard, Options, Registry, SuiteError, load_suite
 from nrbench import run as run_suite
+from nrbench.errors import UsageError
 from nrbench.reading import locked_suite
 from nrbench.runner import plan
 from tests.conftest import TINY
@@ -74,6 +75,9 @@ def test_other_sections_are_laid_over_every_suite(both: Path, registry: Registry
     assert [suite.description for suite in loaded.parts] == ["", ""]
     assert "SAM" not in loaded.parts[0].methods
     assert loaded.parts[1].methods["SAM"].rho == 0.5  # type: ignore[attr-defined]
+    for setting in ("include=[tiny.yaml]", "extends=tiny.yaml", "claims.C9=null"):
+        with pytest.raises(UsageError, match="--set"):
+            load_suite(both, registry, settings=[setting])
     assert problems(both, registry, "methods.SMA=null") == [
         "--set methods.SMA=null:1:1 there is nothing of that label to delete"
     ]
@@ -101,9 +105,9 @@ def test_includes_that_go_in_circles(both: Path, write_suite: Write, registry: R
     """A collection that includes itself, directly or through another, is an error at the entry that closes the circle."""
     write_suite("name: loop\ninclude: [both.yaml]\n", "second.yaml")
     both.write_text("name: both\ninclude:\n  - tiny.yaml\n  - second.yaml\n")
-    assert problems(both, registry) == ["second.yaml:2:11 both.yaml include this file in turn"]
+    assert problems(both, registry) == ["second.yaml:2:11 both.yaml leads back to this file"]
     write_suite("name: self\ninclude: [self.yaml]\n", "self.yaml")
-    assert problems(both.with_name("self.yaml"), registry) == ["self.yaml:2:11 self.yaml include this file in turn"]
+    assert problems(both.with_name("self.yaml"), registry) == ["self.yaml:2:11 self.yaml leads back to this file"]
 
 
 @pytest.mark.parametrize(
@@ -123,6 +127,12 @@ def test_labels_mean_the_same_everywhere(both: Path, registry: Registry, old: st
     second.write_text(second.read_text().replace(old, new))
     (problem,) = problems(both, registry)
     assert problem.startswith(f"both.yaml:2:22 {message}")
+
+
+def test_a_suite_cannot_be_included_twice(both: Path, registry: Registry) -> None:
+    """Two suites of one name in a collection are refused: nobody could tell their rankings apart."""
+    both.write_text("name: both\ninclude: [tiny.yaml, tiny.yaml]\n")
+    assert problems(both, registry) == ["both.yaml:2:22 two suites here are named tiny"]
 
 
 def test_another_recipe_under_other_labels_is_fine(both: Path, registry: Registry) -> None:

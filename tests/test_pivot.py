@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tests.test_claim import Line
 
 METHODS = {"SGD": SGD(), **{f"RWP {s:g}": RWP(sigma=s) for s in (0.1, 0.2, 0.3)}}
 NOISE = {"clean": NoNoise(), **{f"G {s:g}": Gaussian(sigma=s) for s in (0.1, 0.2)}}
-SECTIONS = {"method": METHODS, "noise": NOISE, "backbone": ["net", "wide"], "dataset": ["data"]}
+SECTIONS = {"method": METHODS, "noise": NOISE, "backbone": {"net": None, "wide": None}, "dataset": {"data": None}}
 VALUES = {
     "SGD": (90.0, 80.0, 40.0),
     "RWP 0.1": (88.0, 82.0, 60.0),
@@ -34,8 +35,7 @@ ROWS = [
 def filled(printed: list[Printed] | None = None, given: list[Line] = ROWS, **fields: Any) -> PivotTable:
     pivot = Pivot.model_validate({"title": "a table", "under": {"backbone": "net"}} | fields)
     about = {"suite": "s", "selection": "last", "batch_norm": "frozen"}
-    components = METHODS | NOISE
-    return pivoted(pivot, given, sections=SECTIONS, components=components, printed=printed or [], about=about)
+    return pivoted(pivot, given, sections=SECTIONS, printed=printed or [], about=about)
 
 
 def numbers(table: PivotTable) -> list[list[float | None]]:
@@ -84,6 +84,33 @@ def test_a_group_with_a_member_that_failed_has_no_best() -> None:
     (line,) = filled(given=rows, **{"rows": [{"best_of": "RWP *"}], "columns": ["clean"]}).lines
     assert line.cells[0] is not None
     assert (line.cells[0].method, line.cells[0].accuracy) == (None, None)
+
+
+def test_what_is_not_whole_is_shown_and_never_the_best() -> None:
+    """A row that lacks a seed shows its number with its status, and is not bold though it is the highest."""
+
+    @dataclass(frozen=True)
+    class Partial(Line):
+        status: str = "error"
+
+    rows = [Line("RWP 0.1", (60.0, 60.0)), Partial("RWP 0.2", (95.0, None))]
+    table = filled(given=rows, **{"rows": ["RWP *"], "columns": ["clean"]})
+    assert numbers(table)[1] == [95.0]
+    assert [cell.status for line in table.lines for cell in line.cells if cell] == ["ok", "error"]
+    assert marked(table, "bold") == []  # of one whole row there is no best
+
+
+def test_the_best_in_a_column_is_that_of_each_group_of_rows() -> None:
+    """Rows that stand under a common name are compared with each other, as in the paper's table of two networks."""
+    rows = [
+        {"group": net, "label": method, "backbone": net, "method": method}
+        for net in ("net", "wide")
+        for method in VALUES
+    ]
+    table = filled(**{"rows": rows, "columns": ["G 0.2"], "under": {}})
+    assert [(line.group, line.label) for line in table.lines if line.cells[0] and line.cells[0].bold] == [
+        ("net", "RWP 0.2"), ("wide", "RWP 0.2"),
+    ]  # fmt: skip
 
 
 def test_two_strengths_across_make_a_grid() -> None:
@@ -173,9 +200,38 @@ def test_a_table_that_asks_for_what_is_not_there_is_refused(
         load_suite(write_suite(text), registry)
 
 
-def test_a_reference_that_is_no_table_is_refused(write_suite: Callable[..., Path], registry: Registry) -> None:
-    """A number that is none in the reference's file is an error of the suite that names it."""
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            "table,dataset,backbone,method,noise,accuracy\n1,d,b,m,n,many\n",
+            "line 2: accuracy: Input should be a valid number",
+        ),
+        (
+            "# c\ntable,dataset,backbone,method,noise,accuracy\n1,d,b,m,n,700\n",
+            "line 3: accuracy: Input should be less than",
+        ),
+        ("table,dataset,backbone,method,noise\n1,d,b,m,n\n", "line 2: accuracy: Field required"),
+        ("dataset,backbone,method,noise,accuracy\nd,b,m,n,1,2\n", "line 2: more values than there are columns"),
+        ("# nothing\n", "it has no numbers"),
+        ("dataset,accuracy\n" + '"' + "x" * 200_000, "field larger than field limit"),
+    ],
+)
+def test_a_reference_that_is_no_table_is_refused(
+    write_suite: Callable[..., Path], registry: Registry, content: str, message: str
+) -> None:
+    """What is wrong with a reference's file is an error of the suite that names it, with its line."""
     path = write_suite(TINY + "reference: {file: printed.csv}\n")
-    (path.parent / "printed.csv").write_text("table,dataset,backbone,method,noise,accuracy\n1,d,b,m,n,many\n")
-    with pytest.raises(SuiteError, match=r"printed\.csv: line 2: accuracy: Input should be a valid number"):
+    (path.parent / "printed.csv").write_text(content)
+    with pytest.raises(SuiteError, match=rf"printed\.csv: {message}"):
         load_suite(path, registry)
+
+
+def test_a_reference_saved_by_a_spreadsheet_is_read(write_suite: Callable[..., Path], registry: Registry) -> None:
+    """A byte order mark before the first column is no part of its name."""
+    path = write_suite(TINY + "reference: {file: printed.csv}\n")
+    content = "table,dataset,backbone,method,noise,accuracy\n1,d,b,m,n,70\n"
+    (path.parent / "printed.csv").write_text(content, encoding="utf-8-sig")
+    reference = load_suite(path, registry).reference
+    assert reference is not None
+    assert [row.accuracy for row in reference.rows] == [70]

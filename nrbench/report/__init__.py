@@ -30,8 +30,11 @@ def write_reports(board: Leaderboard, suite: Benchmark, store: Store, folder: Pa
         "md": markdown_text(board, suite, spent).encode(),
         "html": html_page(board, suite, spent, drawn).encode(),
     }
-    for number, figure in enumerate(drawn, start=1):
-        disk.write(folder / "figures" / f"{number}.svg", figure.svg)
+    pictures = {folder / "figures" / f"{number}.svg": figure.svg for number, figure in enumerate(drawn, start=1)}
+    for path, picture in pictures.items():
+        disk.write(path, picture)
+    for path in set((folder / "figures").glob("*.svg")) - pictures.keys():  # of an earlier run with more tables
+        disk.remove(path)
     files = {kind: folder / f"leaderboard.{kind}" for kind in contents}
     for kind, content in contents.items():
         disk.write(files[kind], content)

@@ -29,6 +29,7 @@ from nrbench.report.table import (
     Entry,
     Table,
     failures,
+    printable,
     provenance,
     ranking_rows,
     ranking_title,
@@ -55,7 +56,7 @@ def _parts(board: Leaderboard, suite: Benchmark, costs: Mapping[Place, Cost]) ->
     for title, claims in claim_groups(board.claims).items():
         yield f"\n## {escape(title)}\n"
         yield _grid(list(claim_rows(claims)), CLAIM_HEADERS) + "\n"
-        yield from (f"- **{escape(row.claim)}** {escape(row.text)} ({escape(row.source)}){_why(row)}" for row in claims)
+        yield from (f"- **{escape(row.claim)}** {escape(row.text)}{_source(row)}{_why(row)}" for row in claims)
         yield f"\n{CLAIM_EXPLANATION}"
     for table in tables(board, suite, costs):
         yield f"\n## {escape(table.title)}\n"
@@ -64,7 +65,7 @@ def _parts(board: Leaderboard, suite: Benchmark, costs: Mapping[Place, Cost]) ->
         yield f"\n## {escape(ranking_title(ranking))}\n"
         yield _grid(list(ranking_rows(ranking)), RANKING_HEADERS)
     yield f"\n{EXPLANATION} Best in bold, second best in italics. `passes` is forward-backward passes per training step,"
-    yield f"`time` the training time divided by that of {escape(board.baseline)} on the same machine. Methods that share a"
+    yield "`time` the training time divided by that of the baseline on the same machine. Methods that share a"
     yield "group letter are not resolved (paired t test over seeds, Holm at 5 %)."
     yield f"{SCOPE} {escape(provenance(board))}"
 
@@ -87,6 +88,10 @@ def _pivot_cell(cell: PivotCell | None) -> str:
     value = f"{line[0]}{bold}{accuracy_text(cell)}{bold}{line[1]} {spread_text(cell)}".rstrip()
     below = [escape(text) for text in (chosen_text(cell), printed_text(cell)) if text]
     return "<br>".join([value, *(f"<sub>{text}</sub>" for text in below)])
+
+
+def _source(row: ClaimRow) -> str:
+    return f" ({escape(row.source)})" if row.source else ""
 
 
 def _why(row: ClaimRow) -> str:
@@ -117,4 +122,4 @@ def _grid(rows: Sequence[Sequence[str]], headers: Sequence[str]) -> str:
 
 def escape(text: str) -> str:
     """Return text that Markdown shows as it is."""
-    return re.sub(r"([\\`*_{}\[\]<>#|~&])", r"\\\1", text)
+    return re.sub(r"([\\`*_{}\[\]<>#|~&])", r"\\\1", printable(text))

@@ -96,5 +96,6 @@ def claim_groups(claims: tuple[ClaimRow, ...]) -> dict[str, tuple[ClaimRow, ...]
 CLAIM_EXPLANATION = (
     "A reading counts the cells of a claim in which the point estimates agree. A verdict is at 95 %: paired differences over "
     "seeds (for printed numbers Welch's test on their uncertainties), Holm over the claim's cells; a claim about something "
-    "missing is undecided. The effect is the mean over its cells, in percentage points, above zero where the claim is right."
+    "missing is undecided. The best of a group is taken as given, which favours the larger group. The effect is the mean "
+    "over its cells, in percentage points, above zero where the claim is right."
 )

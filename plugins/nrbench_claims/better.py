@@ -56,8 +56,8 @@ class Better(Claim):
         terms = (*larger, *((-weight, row) for weight, row in smaller))
         if not self.significant:
             return Comparison(cell, terms)
-        interval = evidence.estimate(terms).interval
-        return Comparison(cell, terms, agrees=interval is not None and interval[0] > 0)
+        estimate = evidence.estimate(terms)
+        return Comparison(cell, terms, agrees=estimate.effect > 0 and estimate.p < 0.05)
 
 
 def _terms(quantity: Quantity, around: Place, evidence: Evidence) -> Iterator[Term]:

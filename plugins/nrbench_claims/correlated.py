@@ -35,10 +35,14 @@ class Correlated(Claim):
                     yield Comparison(" or ".join(group), missing=str(error))
 
     def _comparison(self, group: Patterns, place: Place, evidence: Evidence) -> Comparison:
-        x, y = (evidence.found(place.replace(noise=(noise,)), Place(best_of=group)) for noise in (self.x, self.y))
-        cell = f"{' or '.join(group)}, {len(x)} methods ({x[0].backbone})"
-        estimate = evidence.correlation(x, y, against=self.at_least)
+        x, y = (
+            {row.method: row for row in evidence.found(place.replace(noise=(noise,)), Place(best_of=group))}
+            for noise in (self.x, self.y)
+        )
+        both = [method for method in x if method in y]
+        cell = f"{' or '.join(group)}, {len(both)} methods"
+        estimate = evidence.correlation([x[m] for m in both], [y[m] for m in both], against=self.at_least)
         if estimate is None:
-            raise NoRowError(f"{cell} have no correlation")
+            raise NoRowError(f"{cell} have no correlation to speak of")
         r = estimate.effect + self.at_least
         return Comparison(f"{cell}: r = {r:.3f}", estimate=estimate, agrees=r >= self.at_least)

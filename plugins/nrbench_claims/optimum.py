@@ -44,13 +44,14 @@ class _Group(Claim):
     def comparisons(self, evidence: Evidence) -> Iterator[Comparison]:
         for place in evidence.each(self.under, ["dataset", "backbone", "noise"]):
             try:
-                yield self._comparison(evidence.found(place, Place(best_of=self.best_of)), place, evidence)
+                rows, top = evidence.group(place, Place(best_of=self.best_of))
+                yield self._comparison(rows, top, place, evidence)
             except NoRowError as error:
                 yield Comparison(f"best {self.field} of {' or '.join(self.best_of)}", missing=str(error))
 
     @abstractmethod
-    def _comparison(self, rows: Sequence[Labelled], place: Place, evidence: Evidence) -> Comparison:
-        """Return the cell of one place, given the group's rows there."""
+    def _comparison(self, rows: Sequence[Labelled], top: Labelled, place: Place, evidence: Evidence) -> Comparison:
+        """Return the cell of one place, given the group's rows there and the best of them."""
 
     def _strengths(self, rows: Sequence[Labelled], evidence: Evidence) -> dict[str, float]:
         return {row.method: evidence.strength(row, self.field) for row in rows}
@@ -64,13 +65,12 @@ class OptimumAbove(_Group):
     above: float | Level | Optimum
     """The number."""
 
-    def _comparison(self, rows: Sequence[Labelled], place: Place, evidence: Evidence) -> Comparison:
+    def _comparison(self, rows: Sequence[Labelled], top: Labelled, place: Place, evidence: Evidence) -> Comparison:
         limit, strengths = self._limit(place, rows[0], evidence), self._strengths(rows, evidence)
         higher = best([row for row in rows if strengths[row.method] > limit])
         lower = best([row for row in rows if strengths[row.method] <= limit])
-        top = strengths[_best(rows).method]
-        cell = f"best {self.field} {top:g}, above {limit:g}: {_at(rows[0])}"
-        return Comparison(cell, _difference(higher, lower), agrees=top > limit)
+        cell = f"best {self.field} {strengths[top.method]:g}, above {limit:g}: {_at(top)}"
+        return Comparison(cell, _difference(higher, lower), agrees=strengths[top.method] > limit)
 
     def _limit(self, place: Place, row: Labelled, evidence: Evidence) -> float:
         if isinstance(self.above, float):
@@ -86,14 +86,13 @@ class OptimumInside(_Group):
 
     name: Literal["optimum_inside"] = "optimum_inside"
 
-    def _comparison(self, rows: Sequence[Labelled], place: Place, evidence: Evidence) -> Comparison:
+    def _comparison(self, rows: Sequence[Labelled], top: Labelled, place: Place, evidence: Evidence) -> Comparison:
         strengths = self._strengths(rows, evidence)
         edges = {min(strengths.values()), max(strengths.values())}
-        top = strengths[_best(rows).method]
         inside = best([row for row in rows if strengths[row.method] not in edges])
         edge = best([row for row in rows if strengths[row.method] in edges])
-        cell = f"best {self.field} {top:g} of {min(edges):g} to {max(edges):g}: {_at(rows[0])}"
-        return Comparison(cell, _difference(inside, edge), agrees=top not in edges)
+        cell = f"best {self.field} {strengths[top.method]:g} of {min(edges):g} to {max(edges):g}: {_at(top)}"
+        return Comparison(cell, _difference(inside, edge), agrees=strengths[top.method] not in edges)
 
 
 class SameOptimum(_Group):
@@ -104,34 +103,31 @@ class SameOptimum(_Group):
     as_under: Patterns = ()
     """The noise model whose best strength it is said to be; by default it is the one that is best on average."""
 
-    def _comparison(self, rows: Sequence[Labelled], place: Place, evidence: Evidence) -> Comparison:
-        common, top = self._common(place, evidence), _best(rows).method
+    def _comparison(self, rows: Sequence[Labelled], top: Labelled, place: Place, evidence: Evidence) -> Comparison:
+        common = self._common(place, evidence)
         mine = best([row for row in rows if row.method == common])
         others = best([row for row in rows if row.method != common])
-        return Comparison(
-            f"best {top}, expected {common}: {_at(rows[0])}", _difference(mine, others), agrees=top == common
-        )
+        cell = f"best {top.method}, expected {common}: {_at(top)}"
+        return Comparison(cell, _difference(mine, others), agrees=top.method == common)
 
     def _common(self, place: Place, evidence: Evidence) -> str:
         group = Place(best_of=self.best_of)
         if self.as_under:
             return evidence.one(place.replace(noise=self.as_under), group).method
-        sums: dict[str, float] = {}
-        for row in evidence.found(place.replace(noise=self.under.noise), group):
-            sums[row.method] = sums.get(row.method, 0.0) + (row.chosen_by or 0.0)
-        return max(sums, key=lambda method: sums[method])
-
-
-def _best(rows: Sequence[Labelled]) -> Labelled:
-    found = best(rows)
-    if found is None:
-        raise NoRowError("a row of the group has no result")
-    return found
+        rows, _ = evidence.group(place.replace(noise=self.under.noise), group)
+        noises = {row.noise for row in rows}
+        scores: dict[str, list[float]] = {}
+        for row in rows:
+            scores.setdefault(row.method, []).append(row.chosen_by or 0.0)
+        everywhere = {method: sum(values) for method, values in scores.items() if len(values) == len(noises)}
+        if not everywhere:
+            raise NoRowError("no method of the group is judged under all of the noise models")
+        return max(everywhere, key=lambda method: everywhere[method])
 
 
 def _difference(first: Labelled | None, second: Labelled | None) -> tuple[Term, ...]:
-    """Return the difference of two rows; nothing when the grid has no strength on one side."""
-    return () if first is None or second is None else ((1, first), (-1, second))
+    """Return the difference of two rows; nothing when the grid has no strength on one side, or all of them diverged."""
+    return ((1, first), (-1, second)) if first and second and first.chosen_by and second.chosen_by else ()
 
 
 def _at(row: Labelled) -> str:

@@ -78,8 +78,13 @@ def _unpack(archive: Archive, folder: Path, files: Collection[str]) -> None:
             if member.isfile() and path.parent.name == folder.name and path.name in files:
                 stream = opened.extractfile(member)
                 assert stream is not None  # it is a regular file
-                folder.mkdir(parents=True, exist_ok=True)
-                (folder / path.name).write_bytes(stream.read())
+                draft = folder / f"{path.name}.draft"  # so that an interruption leaves no half of a file under its name
+                try:
+                    folder.mkdir(parents=True, exist_ok=True)
+                    draft.write_bytes(stream.read())
+                    draft.replace(folder / path.name)
+                except OSError as error:
+                    raise DataError(f"cannot unpack {archive.path} into {folder}: {error.strerror}") from error
 
 
 def read(path: Path, name: str) -> bytes:

@@ -28,7 +28,10 @@ class Trained(Method):
     def _are_weights(cls, files: tuple[DataFile, ...]) -> tuple[DataFile, ...]:
         for file in files:
             try:
-                load(file.read())
+                weights = load(file.read())
+                broken = [name for name, w in weights.items() if w.is_floating_point() and not w.isfinite().all()]
+                if broken:
+                    raise ValueError(f"{file.path}: {broken[0]} is not finite")
             except DataError:  # a lock that is read where the file is not: it was checked when it was locked
                 continue
             except SafetensorError as error:

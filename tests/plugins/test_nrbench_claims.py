@@ -1,18 +1,21 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from nrbench import Claim, Component, Registry, load_suite
+from nrbench import Claim, Component, Registry, SuiteError, load_suite
 from nrbench.claim import Verdict, checked
 from nrbench.evidence import Measured, published
 from nrbench.suite import Benchmark, shipped_suites
 from nrbench_claims import Better, Correlated, GainGrows, OptimumAbove, OptimumInside, SameOptimum
 from nrbench_methods import RWP
 from nrbench_noise import Gaussian, NoNoise
+from tests.conftest import TINY
 from tests.test_claim import Line
 
 
@@ -23,10 +26,10 @@ def paper(registry: Registry) -> Benchmark:
 
 def on_paper(paper: Benchmark, label: str) -> Verdict:
     """What the numbers that the paper printed say of one of its claims."""
-    components = paper.section("methods") | paper.section("noise")
+    methods, noise = paper.section("methods"), paper.section("noise")
     claim = paper.claims[label]
     assert paper.reference is not None
-    return checked(claim, published(paper.reference.rows, claim.reference_tables, components))
+    return checked(claim, published(paper.reference.rows, claim.reference_tables, methods=methods, noise=noise))
 
 
 # what the paper's own tables say, worked out by hand from its numbers
@@ -92,11 +95,8 @@ def test_the_verdicts_of_the_papers_own_numbers(paper: Benchmark) -> None:
 # -- on rows made up here ---------------------------------------------------------------------------------------------
 
 SHIFTS = np.array([0.0, 0.7, -0.4, 0.2, -0.5])
-COMPONENTS: dict[str, Component] = {f"R {s:g}": RWP(sigma=s) for s in (0.1, 0.2, 0.3)} | {
-    "clean": NoNoise(),
-    "G 0.1": Gaussian(sigma=0.1),
-    "G 0.2": Gaussian(sigma=0.2),
-}
+METHODS: dict[str, Component] = {f"R {s:g}": RWP(sigma=s) for s in (0.1, 0.2, 0.3)}
+NOISE: dict[str, Component] = {"clean": NoNoise(), "G 0.1": Gaussian(sigma=0.1), "G 0.2": Gaussian(sigma=0.2)}
 
 
 def rows(table: dict[str, tuple[float, float, float]], *, backbone: str = "net") -> list[Line]:
@@ -113,7 +113,7 @@ GRID = {"R 0.1": (90.0, 80.0, 50.0), "R 0.2": (88.0, 84.0, 70.0), "R 0.3": (80.0
 
 
 def check(kind: type[Claim], evidence: list[Line], **fields: Any) -> Verdict:
-    return checked(kind.model_validate({"text": "a sentence"} | fields), Measured(evidence, COMPONENTS))
+    return checked(kind.model_validate({"text": "a sentence"} | fields), Measured(evidence, METHODS, NOISE))
 
 
 def test_better_takes_each_place_for_a_cell() -> None:
@@ -225,3 +225,54 @@ def test_correlated_over_methods_for_each_seed() -> None:
         "no correlation"
         in check(Correlated, rows({"R 0.1": GRID["R 0.1"]}), groups=["R *"], x="clean", y="G 0.2").reason
     )
+
+
+def test_correlated_pairs_methods_and_not_positions() -> None:
+    """Rows in another order, or more methods under one noise model than under the other, change nothing."""
+    lines = rows(GRID)
+    fields = {"groups": ["R *"], "x": "clean", "y": "G 0.2", "at_least": 0.5}
+    more = [*lines, *(line for line in rows({"R 0.4": (1.0, 2.0, 99.0)}) if line.noise == "G 0.2")]
+    assert check(Correlated, more[::-1], **fields).effect == pytest.approx(check(Correlated, lines, **fields).effect)
+
+
+def test_a_cell_with_nothing_on_the_other_side_decides_nothing() -> None:
+    """Where the grid has no strength on one side the reading stands, and the claim says why it is undecided."""
+    found = check(OptimumAbove, rows(GRID), best_of="R *", field="sigma", above=0.05, under={"noise": "G *"})
+    assert (found.reading, found.verdict) == ("2 of 2", "undecided")
+    assert "no strength on the other side" in found.reason
+
+
+def test_a_member_that_diverged_is_worse_than_anything() -> None:
+    """It is never the best; a side on which all diverged has nothing to be compared with."""
+    lines = [line for line in rows(GRID) if line.method != "R 0.3"]
+    lines += [Line("R 0.3", (None,) * 5, noise, chosen_by=0.0) for noise in ("clean", "G 0.1", "G 0.2")]
+    found = check(OptimumAbove, lines, best_of="R *", field="sigma", above=0.25, under={"noise": "G *"})
+    assert [cell.agrees for cell in found.cells] == ["no", "no"]
+    inside = check(OptimumInside, lines, best_of="R *", field="sigma", under={"noise": "G 0.1"})
+    assert inside.effect == pytest.approx(84 - 80, abs=0.15)
+
+
+def test_every_pattern_of_a_list_has_to_match() -> None:
+    """A group that names a method which is not there is missing, not silently smaller."""
+    pair = {"a": {"method": "S"}, "b": {"best_of": ["R 0.1", "R 9.9"]}, "under": {"noise": "clean"}}
+    found = check(Better, rows(GRID), pairs=[pair])
+    assert (found.verdict, found.reason) == ("undecided", "there is no row for best of R 9.9")
+
+
+def test_a_mistake_in_a_claim_is_located(write_suite: Callable[..., Path], registry: Registry) -> None:
+    """A field that a claim does not have is an error at its place, with what was meant, beside all other mistakes."""
+    claims = """\
+claims:
+  C1: {name: better, text: x, pair: []}
+  C2: {name: better, text: x, pairs: [{a: {methods: RWP}, b: {method: SGD}}]}
+  C3: {name: beter, text: x}
+  C4: {name: optimum_above, text: x, best_of: "R*", field: sigma, above: {feld: sigma}}
+"""
+    with pytest.raises(SuiteError) as caught:
+        load_suite(write_suite(TINY.replace("lr: 0.05", "lrr: 0.05") + claims), registry)
+    found = {problem.path: f"{problem.message} {problem.hint}" for problem in caught.value.problems}
+    assert "did you mean 'lr'" in found["recipe.optimizer.lrr"]
+    assert "did you mean 'pairs'" in found["claims.C1.pair"]
+    assert "did you mean 'method'" in found["claims.C2.pairs.0.a.methods"]
+    assert "did you mean 'better'" in found["claims.C3.name"]
+    assert any(path.startswith("claims.C4.above") for path in found)
