@@ -12,11 +12,11 @@ from nrbench.pivot import PivotCell, PivotTable
 from nrbench.report.cost import Cost, Place
 from nrbench.report.pivots import (
     CLAIM_EXPLANATION,
-    CLAIM_HEADERS,
     accuracy_text,
     chosen_text,
     claim_groups,
-    claim_rows,
+    claim_headers,
+    claim_texts,
     pivot_notes,
     pivot_title,
     printed_text,
@@ -55,7 +55,7 @@ def _parts(board: Leaderboard, suite: Benchmark, costs: Mapping[Place, Cost]) ->
         yield "\n" + " ".join(map(escape, pivot_notes(pivot)))
     for title, claims in claim_groups(board.claims).items():
         yield f"\n## {escape(title)}\n"
-        yield _grid(list(claim_rows(claims)), CLAIM_HEADERS) + "\n"
+        yield _grid(list(map(claim_texts, claims)), claim_headers(claims)) + "\n"
         yield from (f"- **{escape(row.claim)}** {escape(row.text)}{_source(row)}{_why(row)}" for row in claims)
         yield f"\n{CLAIM_EXPLANATION}"
     for table in tables(board, suite, costs):

@@ -66,14 +66,16 @@ def chosen_text(cell: PivotCell | None) -> str:
     return cell.method or "" if cell is not None and cell.tried > 1 else ""
 
 
-CLAIM_HEADERS = ("claim", "reading", "verdict", "effect", "95 % interval", "printed: reading", "verdict")
+def claim_headers(claims: tuple[ClaimRow, ...]) -> tuple[str, ...]:
+    """Return what stands above the texts of `claim_texts`; of printed numbers only where there are some."""
+    own = ("claim", "reading", "verdict", "effect", "95 % interval")
+    return (*own, "printed: reading", "verdict") if any(row.reference for row in claims) else own
 
 
-def claim_rows(claims: tuple[ClaimRow, ...]) -> Iterator[tuple[str, ...]]:
-    """Yield a line of texts for each claim, in the order of `CLAIM_HEADERS`."""
-    for row in claims:
-        printed = ("", "") if row.reference is None else (row.reference.reading, row.reference.verdict)
-        yield (row.claim, row.measured.reading, row.measured.verdict, *effect_texts(row.measured), *printed)
+def claim_texts(row: ClaimRow) -> tuple[str, ...]:
+    """Return a claim as texts, in the order of `claim_headers`."""
+    printed = () if row.reference is None else (row.reference.reading, row.reference.verdict)
+    return (row.claim, row.measured.reading, row.measured.verdict, *effect_texts(row.measured), *printed)
 
 
 def effect_texts(verdict: Verdict) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -119,6 +120,7 @@ def ranking_title(ranking: Ranking) -> str:
     return f"Ranking over {ranking.columns} columns ({ranking.selection}{extra})"
 
 
+MOST_LETTERS = 8
 RANKING_HEADERS = ("method", "group", "mean rank", "95 % interval", "mean accuracy", "interquartile mean")
 
 
@@ -128,12 +130,18 @@ def ranking_rows(ranking: Ranking) -> Iterator[tuple[str, ...]]:
         interval = f"{rank.interval[0]:.2f} to {rank.interval[1]:.2f}" if rank.interval else ""
         yield (
             rank.method if rank.complete else f"{rank.method} (incomplete)",
-            rank.group,
+            _shortened(rank.group),
             f"{rank.mean_rank:.2f}",
             interval,
             _number(rank.mean_accuracy),
             _number(rank.interquartile_mean),
         )
+
+
+def _shortened(group: str) -> str:
+    """Return group letters as far as anybody reads them: among many methods there can be dozens of groups."""
+    letters = re.findall(r"[a-z]|\(\d+\)", group)
+    return group if len(letters) <= MOST_LETTERS else f"{''.join(letters[:6])}… ({len(letters)})"
 
 
 def _number(value: float | None) -> str:

@@ -11,6 +11,7 @@ from scipy import stats
 from nrbench import Claim, Component, Registry, SuiteError, load_suite
 from nrbench.claim import Verdict, checked
 from nrbench.evidence import Measured, published
+from nrbench.report.pivots import effect_texts
 from nrbench.suite import Benchmark, shipped_suites
 from nrbench_claims import Better, Correlated, GainGrows, OptimumAbove, OptimumInside, SameOptimum
 from nrbench_methods import RWP
@@ -276,3 +277,15 @@ claims:
     assert "did you mean 'method'" in found["claims.C2.pairs.0.a.methods"]
     assert "did you mean 'better'" in found["claims.C3.name"]
     assert any(path.startswith("claims.C4.above") for path in found)
+
+
+def test_the_docs_show_these_verdicts(paper: Benchmark) -> None:
+    """The table in docs/paper.md is what the code finds today."""
+    text = (Path(__file__).parent.parent.parent / "docs" / "paper.md").read_text()
+    for label, claim in paper.claims.items():
+        found = on_paper(paper, label)
+        effect, interval = effect_texts(found)
+        line = (
+            f"| {label} | {claim.text} ({claim.source}) | {found.reading} | {found.verdict} | {effect} | {interval} |"
+        )
+        assert line in text
