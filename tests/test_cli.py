@@ -55,6 +55,7 @@ def test_the_commands_and_their_flags() -> None:
         "doctor": ["--json"],
         "status": sorted(["--device", "--json", "--out", "--set", "-o", "suite"]),
         "import": sorted(["--json", "--out", "-o", "directory"]),
+        "export": sorted(["--json", "--out", "--to", "-o", "cell"]),
         "bench": sorted(["--data-dir", "--device", "--json", "--set", "suite"]),
     }
     assert set(KINDS) == {*FAMILIES, "plugins"}
@@ -77,13 +78,13 @@ def test_run_report_and_plan(nrbench: Command, write_suite: Write, tmp_path: Pat
     assert before["disk_bytes"] > 0
     done = nrbench("run", path, "-o", out)
     assert done.code == 0
-    assert "Ranking over 3 columns" in done.out
+    assert "Ranking of tiny over 3 columns" in done.out
     assert "SGD, MLP, synthetic, seed 0: epoch 1/3, loss" in done.err
     assert "\x1b" not in done.out + done.err
     written = (out / "tiny" / "leaderboard.json").read_bytes()
     for again in (nrbench("report", path, "-o", out), nrbench("report", out / "tiny")):
         assert again.code == 0
-        assert "Ranking over 3 columns" in again.out
+        assert "Ranking of tiny over 3 columns" in again.out
         assert (out / "tiny" / "leaderboard.json").read_bytes() == written
     after = json.loads(nrbench("plan", path, "-o", out, "--json").out)
     assert (after["trainings"], after["cells"], after["cached_cells"], after["seconds"]) == (0, 0, 24, 0)

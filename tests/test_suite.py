@@ -190,7 +190,7 @@ def test_a_suite_extends_another(write_suite: Write, registry: Registry) -> None
     ("text", "message"),
     [
         ("extends: nowhere.yaml", "suite.yaml:1:10: extends: there is no file"),
-        ("extends: suite.yaml", "extends this file in turn"),
+        ("extends: suite.yaml", "leads back to this file"),
         ("extends: [a]", "expected the path"),
     ],
 )

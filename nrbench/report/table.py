@@ -117,7 +117,7 @@ def _standings(rows: Sequence[Row | None]) -> list[Standing]:
 def ranking_title(ranking: Ranking) -> str:
     """Return what a ranking is about."""
     extra = "" if ranking.batch_norm == "frozen" else ", BatchNorm recalibrated"
-    return f"Ranking over {ranking.columns} columns ({ranking.selection}{extra})"
+    return f"Ranking of {ranking.suite} over {ranking.columns} columns ({ranking.selection}{extra})"
 
 
 MOST_LETTERS = 8
