@@ -52,7 +52,7 @@ class Description:
         if self.paper:
             lines += ["", *textwrap.wrap(f"Source: {self.paper}", width)]
         for field in self.fields:
-            default = "required" if field.default is None else f"default {field.default}"
+            default = "required" if field.default is None else f"default {field.default or 'empty'}"
             lines += ["", *textwrap.wrap(f"{field.name}: {field.type}, {default}", width, subsequent_indent="    ")]
             lines += textwrap.wrap(field.description, width, initial_indent="    ", subsequent_indent="    ")
         return "\n".join(lines)
