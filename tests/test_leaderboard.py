@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy import stats
 
-from nrbench import Leaderboard, Store, Suite
+from nrbench import Leaderboard, Options, Store, Suite, run
 from nrbench.report.table import tables
 from nrbench.results import CellFailure, CellResult, environment
 from nrbench.schema import leaderboard_schema
@@ -226,3 +226,39 @@ def test_mixed_environments_are_flagged(suite: Suite, tmp_path: Path) -> None:
     board = Leaderboard.of(suite, store)
     assert len(board.environments) == 2
     assert "mixed environments" in board.flags
+
+
+def test_rows_hold_what_chose_their_epochs(tiny: Suite, tmp_path: Path) -> None:
+    """The accuracy on the held-out images is that of the stored scores at the chosen epochs; without a choice there is none."""
+    options = Options(out=tmp_path)
+    board = run(tiny, options=options)
+    for row in board.rows:
+        if row.selection == "last":
+            assert (row.validation_accuracy, row.selected_on, row.chosen_by) == (None, None, row.accuracy)
+            continue
+        noise = tiny.noise[row.noise]
+        scoring = tiny.selections["chosen"].scoring(noise)
+        assert scoring is not None
+        counts = []
+        for seed, epoch in enumerate(row.selected_epochs):
+            training = tiny.training(row.dataset, row.backbone, row.method, seed)
+            record = options.store.training(training.key).record()
+            scores = [each.scores[scoring.fingerprint] for each in record.epochs]
+            assert scores[epoch - 1] == max(scores)
+            counts.append(max(scores))
+        assert row.validation_accuracy == pytest.approx(100 * mean(counts) / 12)  # 12 of 128 images: 3 of each class
+        assert (row.selected_on, row.chosen_by) == ("validation", row.validation_accuracy)
+
+
+def test_variance_components_stand_beside_the_uncertainties(board: Leaderboard) -> None:
+    """They are those of the one-way analysis of variance of the counts, in percent, and none without noise."""
+    for row in board.rows:
+        if row.noise == "clean":
+            assert (row.seed_std, row.draw_std) == (None, None)
+            continue
+        draws = np.array(COUNTS[row.method]) / 2
+        within = draws.var(axis=1, ddof=1).mean()
+        between = draws.mean(1).var(ddof=1) - within / 4
+        assert (row.draw_std, row.seed_std) == (pytest.approx(within**0.5), pytest.approx(max(between, 0) ** 0.5))
+        assert row.by_seed == pytest.approx(draws.mean(1))
+        assert len(set(row.cells)) == 3

@@ -26,3 +26,12 @@ def test_each_noise_model_is_scored_by_itself() -> None:
     first, second, clean = (rule.scoring(noise) for noise in (Gaussian(sigma=0.1), Gaussian(sigma=0.2), NoNoise()))
     assert first.fingerprint != second.fingerprint
     assert (first.on, first.draws, clean.draws) == ("test", 20, 1)
+
+
+def test_one_epoch_for_all_noise_levels() -> None:
+    """Chosen under a noise model that is named, every level has the same scoring, and so the same epoch."""
+    under = Gaussian(sigma=0.1)
+    rule = BestEpoch(under=under, draws=20)
+    scorings = {rule.scoring(noise) for noise in (Gaussian(sigma=0.2), NoNoise(), under)}
+    assert scorings == {BestEpoch(draws=20).scoring(under)}
+    assert rule.fingerprint != BestEpoch(draws=20).fingerprint
