@@ -83,15 +83,15 @@ def forecast(benchmark: Benchmark, plan: Plan, store: Store, data: Path) -> Fore
         known = known and key in spent
         seconds += spent.get(key, 0.0)
         passes += training.epochs * training.method.planned_passes()
-    asked = [(len(suite.training_names()), sum(1 for _ in suite.cells())) for suite in benchmark.parts]
+    shared_trainings, shared_cells = _shared(benchmark) if len(benchmark.parts) > 1 else (0, 0)
     seeds = benchmark.parts[0].seeds
     return Forecast(
         trainings=len(plan.jobs),
         cells=plan.missing,
         cached_cells=len(plan.cells) - plan.missing - len(plan.failed),
         failed_cells=len(plan.failed),
-        shared_trainings=sum(trainings for trainings, _ in asked) - len(benchmark.training_names()),
-        shared_cells=sum(cells for _, cells in asked) - sum(1 for _ in benchmark.cells()),
+        shared_trainings=shared_trainings,
+        shared_cells=shared_cells,
         passes=passes,
         noisy_passes=sum(cell.draws for job in plan.jobs for cell in job.cells if cell.noise.random),
         seconds=seconds if known else None,
@@ -99,6 +99,13 @@ def forecast(benchmark: Benchmark, plan: Plan, store: Store, data: Path) -> Fore
         resolution=t_quantile(seeds) if seeds > 1 else None,
         gap=_gap(benchmark, seeds),
     )
+
+
+def _shared(benchmark: Benchmark) -> tuple[int, int]:
+    """Return how many trainings and cells its suites ask for again."""
+    trainings = sum(len(suite.training_names()) for suite in benchmark.parts) - len(benchmark.training_names())
+    cells = sum(1 for suite in benchmark.parts for _ in suite.cells()) - sum(1 for _ in benchmark.cells())
+    return trainings, cells
 
 
 def _gap(benchmark: Benchmark, seeds: int) -> float | None:
