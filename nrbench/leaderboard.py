@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -198,14 +198,8 @@ def _row(
 ) -> Row:
     cells = found[column, method]
     results = [cell for cell in cells if isinstance(cell, CellResult)]
-    failures = [cell for cell in cells if isinstance(cell, CellFailure)]
     whole = [result for result in results if result.status == "ok"]
-    diverged = any(result.status == "diverged" for result in results)
-    status: Status = "ok"
-    if failures or diverged:
-        status = failures[0].status if failures else "diverged"
-    elif len(results) < suite.seeds:
-        status = "incomplete"
+    status, reason = _status(cells)
     scoring = suite.selections[column.selection].scoring(suite.noise[column.noise])
     row = Row(
         method=method,
@@ -215,7 +209,7 @@ def _row(
         selection=column.selection,
         batch_norm=column.batch_norm,
         status=status,
-        reason=_reason(failures[0]) if failures else ("the training loss is not finite" if diverged else None),
+        reason=reason,
         seeds=len(whole),
         draws=max((len(result.correct) for result in results), default=0),
         by_seed=tuple(map(score, cells)),
@@ -224,31 +218,45 @@ def _row(
     )
     if not whole:
         return row
+    difference = _difference(suite.baseline, method, cells, found.get((column, suite.baseline), ()))
+    return row.replace(difference=difference, **_numbers(whole, held_out=row.selected_on == "validation"))
+
+
+def _status(cells: Sequence[Found]) -> tuple[Status, str | None]:
+    """Return what became of a row's cells, and why it is not whole where somebody can say."""
+    failure = next((cell for cell in cells if isinstance(cell, CellFailure)), None)
+    if failure is not None:
+        return failure.status, _reason(failure)
+    if any(cell is not None and cell.status == "diverged" for cell in cells):
+        return "diverged", "the training loss is not finite"
+    return ("incomplete" if None in cells else "ok"), None
+
+
+def _numbers(whole: Sequence[CellResult], *, held_out: bool) -> dict[str, Any]:
+    """Return the numbers of a row, from the results of its seeds that have one."""
     by_seed = [accuracies(result) for result in whole]
     seed_means = [mean(draws) for draws in by_seed]
     spreads = [spread for draws in by_seed if (spread := std(draws)) is not None]
     chips = [accuracy for draws in by_seed for accuracy in draws]
-    clean = [100 * result.clean_correct / result.images for result in whole]
     close = [100 * (r.clean_correct - correct) <= r.images for r in whole for correct in r.correct]
-    components = variance_components(by_seed) or (None, None)
-    return row.replace(
-        accuracy=mean(seed_means),
-        noise_std=mean(spreads) if spreads else None,
-        weight_std=std(seed_means),
-        interval=t_interval(seed_means),
-        seed_std=components[0],
-        draw_std=components[1],
-        validation_accuracy=_validation_accuracy(whole) if row.selected_on == "validation" else None,
-        selected_epochs=tuple(result.epoch for result in whole),
-        clean_accuracy_there=mean(clean),
-        minimum=min(chips),
-        quantile_5=quantile(chips, 0.05),
-        yield_1=sum(close) / len(close),
-        difference=_difference(suite.baseline, method, cells, found.get((column, suite.baseline), ())),
-        passes_per_step=mean(result.passes_per_step for result in whole),
-        displacement_norm=_mean_of_known(result.displacement_norm for result in whole),
-        weight_norm=_mean_of_known(result.weight_norm for result in whole),
-    )
+    between, within = variance_components(by_seed) or (None, None)
+    return {
+        "accuracy": mean(seed_means),
+        "noise_std": mean(spreads) if spreads else None,
+        "weight_std": std(seed_means),
+        "interval": t_interval(seed_means),
+        "seed_std": between,
+        "draw_std": within,
+        "validation_accuracy": _validation_accuracy(whole) if held_out else None,
+        "selected_epochs": tuple(result.epoch for result in whole),
+        "clean_accuracy_there": mean(100 * result.clean_correct / result.images for result in whole),
+        "minimum": min(chips),
+        "quantile_5": quantile(chips, 0.05),
+        "yield_1": sum(close) / len(close),
+        "passes_per_step": mean(result.passes_per_step for result in whole),
+        "displacement_norm": _mean_of_known(result.displacement_norm for result in whole),
+        "weight_norm": _mean_of_known(result.weight_norm for result in whole),
+    }
 
 
 def _validation_accuracy(results: Sequence[CellResult]) -> float | None:
