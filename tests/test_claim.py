@@ -134,6 +134,14 @@ def test_a_claim_about_something_missing_is_undecided(rows: list[Line]) -> None:
         assert found.agree == 0
 
 
+def test_one_missing_cell_leaves_it_undecided_whatever_the_others_say() -> None:
+    """Two of three resolved in favour would be most, and one against would contradict all: with the third missing neither."""
+    for cells, needs in (((("a", "b"), ("a", "c")), "most"), ((("b", "a"), ("c", "a")), "all")):
+        whole, lacking = (checked(claim(*cells, *more, needs=needs), ROWS) for more in ((), (("a", "x"),)))
+        assert whole.verdict != "undecided"
+        assert (lacking.verdict, lacking.reason) == ("undecided", "there is no row for method x")
+
+
 def test_what_a_claim_raises_of_its_own_makes_it_undecided() -> None:
     """A claim that finds nothing at all to compare is one cell, which is missing."""
 
