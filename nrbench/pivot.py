@@ -118,7 +118,7 @@ class PivotTable(Frozen):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class _Candidates:
     """Rows that a cell of a table is chosen from."""
 
     chosen: Labelled | None
@@ -170,8 +170,8 @@ def pivoted(
         cells = []
         for x, column in enumerate(across):
             mark = {"bold": (y, x) in bold, "underlined": (y, x) in underlined}
-            print_ = _found(beside, [pivot.under, line, column]).chosen
-            cells.append(_cell(grid[y][x], print_, mark, above=_above(pivot.staircase, grid[y][x], sections)))
+            other = _found(beside, [pivot.under, line, column]).chosen
+            cells.append(_cell(grid[y][x], other, mark, above=_above(pivot.staircase, grid[y][x], sections)))
         lines.append(PivotLine(group=line.group, label=line.label, cells=tuple(cells)))
     tried = {len(found.rows) for found in (found for row in grid for found in row) if len(found.rows) > 1}
     held_out = any(getattr(row, "selected_on", None) == "validation" for row in rows)
@@ -192,14 +192,14 @@ def _only(labels: set[str]) -> str | None:
     return next(iter(labels)) if len(labels) == 1 else None
 
 
-def _found(rows: Sequence[Labelled], places: Sequence[Place]) -> Found:
+def _found(rows: Sequence[Labelled], places: Sequence[Place]) -> _Candidates:
     meant = covered(rows, places)
     if len(meant) == 1:
-        return Found(meant[0], meant)
-    return Found(best(meant) if chooses(places) else None, meant)
+        return _Candidates(meant[0], meant)
+    return _Candidates(best(meant) if chooses(places) else None, meant)
 
 
-def _cell(found: Found, printed: Labelled | None, mark: Mapping[str, bool], *, above: bool) -> PivotCell | None:
+def _cell(found: _Candidates, printed: Labelled | None, mark: Mapping[str, bool], *, above: bool) -> PivotCell | None:
     row = found.chosen
     if not found.rows:
         return None
@@ -233,7 +233,7 @@ def combined(first: Labelled, second: Labelled) -> float | None:
     return (first.accuracy - second.accuracy) / uncertainty if uncertainty else None
 
 
-def _above(field: str, found: Found, sections: Mapping[str, Mapping[str, Any]]) -> bool:
+def _above(field: str, found: _Candidates, sections: Mapping[str, Mapping[str, Any]]) -> bool:
     if not field or found.chosen is None:
         return False
     strengths = []
@@ -257,7 +257,7 @@ def _regions(mode: str, lines: Sequence[str], columns: Sequence[str]) -> list[li
 
 
 def _best_of_each(
-    grid: Sequence[Sequence[Found]], regions: Iterable[Sequence[tuple[int, int]]]
+    grid: Sequence[Sequence[_Candidates]], regions: Iterable[Sequence[tuple[int, int]]]
 ) -> set[tuple[int, int]]:
     marked = set()
     for region in regions:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nrbench import Collection, Leaderboard, Options, Registry, SuiteError, load_suite
+from nrbench import Collection, Leaderboard, Options, Processes, Registry, SuiteError, load_suite
 from nrbench import run as run_suite
 from nrbench.errors import UsageError
 from nrbench.reading import locked_suite
@@ -47,9 +47,11 @@ def test_a_collection_is_its_suites_and_shares_their_cells(both: Path, registry:
 
 
 def test_a_collection_runs_once_and_ranks_each_suite(both: Path, registry: Registry, tmp_path: Path) -> None:
-    """Its board has every row once, numbers equal to those of the suites alone, and a ranking for each suite."""
+    """Its board has every row once, numbers equal to those of the suites alone, a ranking for each suite, and the same bytes from two workers."""
     options = Options(out=tmp_path / "out")
     board = run_suite(load_suite(both, registry), options=options)
+    elsewhere = Options(out=tmp_path / "elsewhere", executor=Processes(jobs=2))
+    assert run_suite(load_suite(both, registry), options=elsewhere).json_bytes() == board.json_bytes()
     assert {ranking.suite for ranking in board.rankings} == {"tiny", "second"}
     assert len({(row.column, row.method) for row in board.rows}) == len(board.rows) == 18
     assert all(row.status == "ok" for row in board.rows)
