@@ -1,0 +1,36 @@
+"""Results of the first version: they are found, and make the same bytes, whatever has moved since."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import nrbench
+from nrbench import Options, load_registry, load_suite
+
+KEPT = Path(__file__).parent / "kept"
+
+
+def test_results_of_the_first_version_are_found_and_make_the_same_bytes(tmp_path: Path) -> None:
+    """Not one epoch is trained and not one cell judged again, and leaderboard.json is the one that was written then."""
+    shutil.copytree(KEPT / "store", tmp_path / "store")
+    suite = load_suite(KEPT / "suite.yaml", load_registry())
+    events = []
+    board = nrbench.run(suite, options=Options(out=tmp_path), watch=events.append)
+    assert events == []
+    assert board.json_bytes() == (KEPT / "leaderboard.json").read_bytes()
+    assert (
+        len(list((tmp_path / "store" / "cells").glob("??/*.json")))
+        == len(list((KEPT / "store").glob("cells/??/*.json")))
+        == 32
+    )
+
+
+def test_weights_of_the_first_version_are_judged_further(tmp_path: Path) -> None:
+    """Cells asked for later are judged on the epochs that were kept then, and nothing is trained."""
+    shutil.copytree(KEPT / "store", tmp_path / "store")
+    suite = load_suite(KEPT / "suite.yaml", load_registry(), settings=["noise.Laplace={name: laplace, b: 0.1}"])
+    events = []
+    board = nrbench.run(suite, options=Options(out=tmp_path), watch=events.append)
+    assert {event.kind for event in events} == {"started", "finished"}
+    assert {row.status for row in board.rows} == {"ok"}
