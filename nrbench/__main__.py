@@ -1,5 +1,5 @@
 """`python -m nrbench` is the command `nrbench`."""
 
-from nrbench.cli import main
+from nrbench.cli.main import main
 
 main()

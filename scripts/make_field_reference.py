@@ -12,15 +12,16 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from nrbench.cell import Evaluation
-from nrbench.describe import described, fields_of
-from nrbench.perturbation import Scale
-from nrbench.pivot import Axis, Pivot
-from nrbench.place import Place
-from nrbench.recipe import AdamW, Recipe, Sgd
-from nrbench.reference import Reference
-from nrbench.registry import FAMILIES, load_registry
-from nrbench.suite import Report, Suite
+from nrbench.families.optimizer import AdamW, Sgd
+from nrbench.families.registry import load_registry
+from nrbench.families.row import Place
+from nrbench.families.scale import Scale
+from nrbench.suite.cell import Evaluation
+from nrbench.suite.describe import described, fields_of
+from nrbench.suite.recipe import Recipe
+from nrbench.suite.reference import Reference
+from nrbench.suite.suite import Report, Suite
+from nrbench.suite.table import Axis, Pivot
 
 TARGET = Path(__file__).parent.parent / "suites" / "README.md"
 
@@ -96,7 +97,7 @@ def page() -> str:
     lines += section("`reference`", Reference)
     lines += section("`scale`, in noise models", Scale)
     registry = load_registry()
-    for kind in FAMILIES:
+    for kind in registry.families:
         if kind == "executors":
             continue
         lines.append(f"\n## Components: {kind}")

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 from nrbench import Executor, Processes
-from nrbench.executor import Serial
+from nrbench.families.executor import Serial
 from nrbench_ray import Ray
 
 

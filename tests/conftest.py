@@ -73,7 +73,7 @@ class Finished(NamedTuple):
 @pytest.fixture
 def nrbench(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Finished]:
     """Run the command line in this process."""
-    from nrbench.cli import main
+    from nrbench.cli.main import main
 
     monkeypatch.setenv("NRBENCH_EXECUTOR", "serial")
     logger = logging.getLogger("nrbench")

@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import nrbench
+from nrbench import load_registry
 
 ROOT = Path(__file__).parent.parent
-ORDER = tuple(
-    """
-    errors disk component hookspecs lock runlog joblog chance statistics
-    schedule perturbation method backbone dataset selection executor place reference evidence claim
-    registry recipe cell pivot suite document layout layering reading results
-    batches train evaluate store job
-    scope ranking leaderboard report.cost report.table report.pivots report.csv report.markdown report.figure report.html report
-    runner schema describe forecast bench status doctor console signals terminal flags about transfer cli __main__ tiny testing
-    """.split()  # noqa: SIM905  (lines of words show the parts that belong together)
-)
-"""The files of nrbench in the order they are to be read."""
+ORDER = {
+    "base": "errors component chance statistics disk log",
+    "families": "hookspecs registry displacement schedule scale noise optimizer step method backbone dataset selection "
+    "executor row evidence claim",
+    "suite": "reference table recipe cell suite yaml sweeps layers check read schema describe",
+    "jobs": "batches results device train network evaluate store lock output processes job plan status bench components "
+    "doctor",
+    "board": "tables scope ranking leaderboard",
+    "report": "cost table pivots figures csv markdown html terminal write forecast run",
+    "cli": "console options signals progress arguments run plan status report validate ls show schema bench export "
+    "import_ doctor main",
+    "testing": "samples",
+}
+"""The folders of nrbench, and the files in each, in the order they are to be read."""
+READING = [f"{folder}.{file}" for folder, files in ORDER.items() for file in files.split()]
+LAST = ("cli", "testing")
+"""The folders that stand on all of the others, and may use the public names."""
 
 
 def sources(*folders: str) -> list[Path]:
@@ -36,42 +45,112 @@ def module(path: Path) -> str:
 
 
 def imports(path: Path) -> Iterator[str]:
-    """The modules a file imports when it is imported."""
-    tree = ast.parse(path.read_text())
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-        elif isinstance(node, ast.Import):
+    """Every module or name that a file imports, at any depth, as a dotted path: `from a import b` is `a.b`."""
+    inside = path.is_relative_to(ROOT / "nrbench")
+    return imports_of(path.read_text(), path.parent.relative_to(ROOT).parts if inside else ())
+
+
+def imports_of(text: str, package: Sequence[str]) -> Iterator[str]:
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            origin = ".".join([*base, *filter(None, [node.module])])
+            yield from (f"{origin}.{alias.name}" for alias in node.names)
+
+
+def read_before(name: str, imported: str) -> bool:
+    """Whether a file of the core may import this: a file before it, and the public names from the last folders alone."""
+    folder = name.partition(".")[0]
+    parts = imported.removeprefix("nrbench").removeprefix(".").split(".")
+    target = ".".join(parts[:2])
+    if target in READING:
+        return READING.index(target) < READING.index(name)
+    if folder in LAST:  # a package whose names are imported when they are used, or the public names
+        return parts[0] not in ORDER or [*ORDER].index(parts[0]) <= [*ORDER].index(folder)
+    return False
 
 
 def test_reading_order_is_dependency_order() -> None:
-    """Every file of the core imports only files that come before it in the list, and every file is in the list."""
-    files = {
-        module(path): path for path in sources("nrbench") if path.name != "__init__.py" or path.parent.name == "report"
-    }
-    assert set(files) == set(ORDER)
-    for position, name in enumerate(ORDER):
-        for imported in imports(files[name]):
-            if imported.startswith("nrbench."):
-                assert imported.removeprefix("nrbench.") in ORDER[:position], f"{name} imports {imported}"
+    """Every file of the core imports, in whatever form and at whatever depth, only files that are to be read before it."""
+    files = {module(path): path for path in sources("nrbench") if path.name != "__init__.py"}
+    assert set(files) == {*READING, "__main__"}
+    for name, path in files.items():
+        for imported in imports(path):
+            if name != "__main__" and imported.partition(".")[0] == "nrbench":
+                assert read_before(name, imported), f"{name} imports {imported}"
+
+
+@pytest.mark.parametrize(
+    ("name", "imported", "allowed"),
+    [
+        ("jobs.store", "nrbench.base.disk", True),
+        ("jobs.store", "nrbench.base.disk.write", True),
+        ("jobs.store", "nrbench.jobs.job.Job", False),
+        ("jobs.store", "nrbench.board.ranking", False),
+        ("jobs.store", "nrbench.Store", False),
+        ("jobs.store", "nrbench.board", False),
+        ("jobs.store", "nrbench", False),
+        ("cli.run", "nrbench.Options", True),
+        ("cli.run", "nrbench.jobs", True),
+        ("cli.run", "nrbench.testing", False),
+        ("cli.run", "nrbench.cli.main", False),
+    ],
+)
+def test_the_order_sees_every_form_of_import(name: str, imported: str, allowed: bool) -> None:
+    """A module, a name in it, a package and the public names are each held against the order."""
+    assert read_before(name, imported) is allowed
+
+
+def test_imports_are_seen_in_every_form() -> None:
+    """Absolute and relative imports, of modules and of names, in a function as well as at the top."""
+    text = "import nrbench.jobs.job\nfrom nrbench.base import disk\ndef f():\n    from . import lock\n    from ..suite.cell import Cell\n"
+    assert [*imports_of(text, ["nrbench", "jobs"])] == [
+        "nrbench.jobs.job",
+        "nrbench.base.disk",
+        "nrbench.jobs.lock",
+        "nrbench.suite.cell.Cell",
+    ]
 
 
 def test_the_reading_order_is_documented() -> None:
-    """docs/architecture.md names every file."""
+    """docs/architecture.md names every folder and every file."""
     text = (ROOT / "docs" / "architecture.md").read_text()
-    for name in ORDER:
-        assert name == "__main__" or f"`{name.partition('.')[0]}" in text, name
+    for name in READING:
+        folder, _, file = name.partition(".")
+        assert f"`{folder}/`" in text, folder
+        assert f"`{file}`" in text, name
 
 
 def test_the_core_knows_no_plugin() -> None:
     """With the plugins hidden, all of the core but the checks imports, and offers its neutral components."""
-    code = "import sys; sys.path_hooks; import nrbench.cli, nrbench.runner, nrbench.console\n"
-    for path in sources("nrbench"):
-        assert not any(name.startswith("nrbench_") for name in imports(path)), path
-    hide = "import sys\nfor name in ('methods', 'noise', 'backbones', 'datasets', 'claims', 'ray'): sys.modules['nrbench_' + name] = None\n"
-    check = "r = nrbench.load_registry(); assert {e.plugin.name for e in r.entries} == {'core'}, r.entries\n"
+    code = "import nrbench.cli.run, nrbench.cli.main, nrbench.report.run, nrbench.report.terminal\n"
+    plugins = sorted(path.name for path in (ROOT / "plugins").glob("nrbench_*"))
+    hide = f"import sys\nfor name in {plugins}: sys.modules[name] = None\n"
+    check = "import nrbench; r = nrbench.load_registry(); assert {e.plugin.name for e in r.entries} == {'core'}, r.entries\n"
     subprocess.run([sys.executable, "-c", hide + code + check], check=True, timeout=120)
+
+
+def test_no_name_of_a_plugin_stands_in_the_core() -> None:
+    """Neither the libraries that only plugins use nor the names of their components are written under nrbench/.
+
+    A word that a field of the core's own may have as its value is no component's name.
+    """
+    names = {
+        core: {e.name for e in load_registry().entries if (e.plugin.name == "core") is core} for core in (True, False)
+    }
+    leaves = names[False] - names[True]
+    for path in sources("nrbench"):
+        text = path.read_text()
+        assert not (found := re.findall(r"\b([Rr]ay|timm|torchvision|nrbench_(?!c)[a-z]+s)\b", text)), (path, found)
+        tree = ast.parse(text)
+        slices = [n.slice for n in ast.walk(tree) if isinstance(n, ast.Subscript)]
+        values = {c.value for each in slices for c in ast.walk(each) if isinstance(c, ast.Constant)}
+        values |= {"none"} if path.name == "figures.py" else set()  # how matplotlib calls text that stays text
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value not in values:
+                assert node.value not in leaves, (path, node.lineno, node.value)
 
 
 def test_plugins_import_only_public_names() -> None:
@@ -79,19 +158,22 @@ def test_plugins_import_only_public_names() -> None:
     for path in (path for path in sources("plugins") if "tests" not in path.parts):
         for name in imports(path):
             if name.startswith("nrbench."):
-                assert name == "nrbench.testing", f"{path} imports {name}"
+                public = {f"nrbench.{each}" for each in nrbench.__all__}
+                assert name in public or name.startswith("nrbench.testing"), f"{path} imports {name}"
 
 
 def test_public_names_are_what_is_promised() -> None:
-    """`__all__` is this list, every name resolves, and type checkers see the same names."""
+    """Every name of the stub resolves to what it says, and no other name is offered."""
     assert nrbench.__all__ == sorted(nrbench.__all__)
-    for name in nrbench.__all__:
-        assert getattr(nrbench, name) is not None
-    tree = ast.parse((ROOT / "nrbench" / "__init__.py").read_text())
-    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
-    typed = {alias.name for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
-    assert typed == set(nrbench.__all__)
-    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+    tree = ast.parse((ROOT / "nrbench" / "__init__.pyi").read_text())
+    typed = {}
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom):
+            typed |= {alias.name: f"nrbench.{node.module}" for alias in node.names}
+    assert set(typed) == set(nrbench.__all__)
+    for name, home in typed.items():
+        assert getattr(nrbench, name) is getattr(import_module(home), name)
+    with pytest.raises(AttributeError, match="Nothing"):
         _ = nrbench.Nothing
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from nrbench.cell import Training
-from nrbench.component import Frozen
-from nrbench.statistics import mean
-from nrbench.store import Store
-from nrbench.suite import Benchmark, Suite
+from nrbench.base.component import Frozen
+from nrbench.base.statistics import mean
+from nrbench.jobs.store import Store
+from nrbench.suite.cell import Training
+from nrbench.suite.suite import Benchmark, Suite
 
 Place = tuple[str, str, str]
 """The labels of a method, a backbone and a data set."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from nrbench.leaderboard import Leaderboard, Row
+from nrbench.board.leaderboard import Leaderboard, Row
 
 COLUMNS = (
     "dataset", "backbone", "method", "noise", "selection", "batch_norm", "status", "reason",

@@ -9,11 +9,11 @@ from itertools import groupby
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import nrbench.report.pivots as pivots
-from nrbench.leaderboard import Leaderboard
+from nrbench.board.leaderboard import Leaderboard
 from nrbench.report.cost import Cost, Place
-from nrbench.report.figure import Figure
+from nrbench.report.figures import Figure
 from nrbench.report.table import EXPLANATION, RANKING_HEADERS, SCOPE, provenance, ranking_rows, ranking_title, tables
-from nrbench.suite import Benchmark
+from nrbench.suite.suite import Benchmark
 
 
 def html_page(board: Leaderboard, suite: Benchmark, costs: Mapping[Place, Cost], drawn: Sequence[Figure] = ()) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from tabulate import tabulate
 
-from nrbench.leaderboard import Leaderboard
-from nrbench.pivot import PivotCell, PivotTable
+from nrbench.board.leaderboard import Leaderboard
+from nrbench.board.scope import ClaimRow
+from nrbench.board.tables import PivotCell, PivotTable
 from nrbench.report.cost import Cost, Place
 from nrbench.report.pivots import (
     CLAIM_EXPLANATION,
@@ -35,8 +36,7 @@ from nrbench.report.table import (
     ranking_title,
     tables,
 )
-from nrbench.scope import ClaimRow
-from nrbench.suite import Benchmark
+from nrbench.suite.suite import Benchmark
 
 
 def markdown_text(board: Leaderboard, suite: Benchmark, costs: Mapping[Place, Cost]) -> str:

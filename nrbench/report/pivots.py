@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nrbench.claim import Verdict
-from nrbench.pivot import PivotCell, PivotTable
-from nrbench.scope import ClaimRow
+from nrbench.board.scope import ClaimRow
+from nrbench.board.tables import PivotCell, PivotTable
+from nrbench.families.claim import Verdict
 
 ABOVE = "↗"
 """Marks a cell beyond the staircase."""

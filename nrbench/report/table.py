@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Literal
 
-from nrbench.leaderboard import Leaderboard, Row
-from nrbench.ranking import Ranking
+from nrbench.board.leaderboard import Leaderboard, Row
+from nrbench.board.ranking import Ranking
 from nrbench.report.cost import Cost, Place
-from nrbench.suite import Benchmark, Suite
+from nrbench.suite.suite import Benchmark, Suite
 
 Standing = Literal["best", "second", ""]
 

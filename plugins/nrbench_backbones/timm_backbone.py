@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal, Self
 
 from pydantic import field_validator, model_validator
 from torch import nn
 
-from nrbench import Backbone, did_you_mean
+from nrbench import Backbone, Finding, did_you_mean
 from nrbench_backbones.stem import check_buildable, fitted
 
 
@@ -37,6 +38,12 @@ class Timm(Backbone):
     def _can_be_fitted(self) -> Self:
         check_buildable(self)
         return self
+
+    @classmethod
+    def check(cls) -> Iterator[Finding]:
+        import timm
+
+        yield Finding("timm", True, str(timm.__version__))
 
     def build(self, *, num_classes: int, input_shape: tuple[int, int, int]) -> nn.Module:
         import timm

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal, Self
 
+import torch
 from pydantic import field_validator, model_validator
 from torch import nn
 
-from nrbench import Backbone, did_you_mean
+from nrbench import Backbone, Finding, did_you_mean
 from nrbench_backbones.stem import check_buildable, fitted
 
 
@@ -35,6 +37,14 @@ class Torchvision(Backbone):
     def _can_be_fitted(self) -> Self:
         check_buildable(self)
         return self
+
+    @classmethod
+    def check(cls) -> Iterator[Finding]:
+        import torchvision
+
+        boxes = torch.tensor([[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 1.0]])
+        torchvision.ops.nms(boxes, torch.tensor([0.9, 0.8]), 0.5)  # fails when torch and torchvision are no pair
+        yield Finding("torchvision", True, str(torchvision.__version__))
 
     def build(self, *, num_classes: int, input_shape: tuple[int, int, int]) -> nn.Module:
         from torchvision import models

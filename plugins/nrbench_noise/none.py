@@ -10,6 +10,7 @@ class NoNoise(NoiseModel):
 
     name: Literal["none"] = "none"
     random: ClassVar[bool] = False
+    clean: ClassVar[bool] = True
 
     def displacement(self, weights: Weights, *, gradient: Weights | None, chance: Chance) -> Weights:
         return NONE

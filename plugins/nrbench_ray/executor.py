@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import distributions, version
+from importlib.util import find_spec
 from typing import Any, Literal, TypeVar
 
 from pydantic import Field
 
-from nrbench import Executor, Failure, MissingError, Outcome, attempt
+from nrbench import Executor, Failure, Finding, MissingError, Outcome, attempt
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -34,6 +35,10 @@ class Ray(Executor):
     """GPUs that a task asks for; a fraction lets several share one."""
     retries: int = Field(default=2, ge=0)
     """How often a task is tried again whose worker or machine died; an exception is never tried again."""
+
+    @classmethod
+    def check(cls) -> Iterator[Finding]:
+        yield Finding("ray", True, version("ray") if find_spec("ray") else "not installed: the extra is nrbench[ray]")
 
     def map(self, work: Callable[[Item], Value], items: Iterable[Item]) -> Iterator[Outcome[Item, Value]]:
         ray = _ray(local=self.address is None)

@@ -48,8 +48,8 @@ def suite(cells: int, folder: Path) -> Path:
 def plan(path: Path, out: Path) -> None:
     """What `nrbench plan` does."""
     from nrbench import Options, load_registry, load_suite
-    from nrbench.forecast import forecast
-    from nrbench.runner import plan
+    from nrbench.jobs.plan import plan
+    from nrbench.report.forecast import forecast
 
     options = Options(out=out)
     loaded = load_suite(path, load_registry())
@@ -66,7 +66,7 @@ def run(path: Path, out: Path) -> None:
 def report(path: Path, out: Path) -> None:
     """What `nrbench report` does, without printing."""
     from nrbench import Leaderboard, Options, load_registry, load_suite
-    from nrbench.report import write_reports
+    from nrbench.report.write import write_reports
 
     loaded, store = load_suite(path, load_registry()), Options(out=out).store
     write_reports(Leaderboard.of(loaded, store), loaded, store, out / loaded.name)
@@ -74,9 +74,9 @@ def report(path: Path, out: Path) -> None:
 
 def measured(step: Callable[[Path, Path], None], path: Path, out: Path) -> tuple[float, float]:
     """Do a step and return seconds and MiB of memory beyond what the imports take."""
-    import nrbench.cli
-    import nrbench.forecast
-    import nrbench.runner
+    import nrbench.cli.progress
+    import nrbench.report.forecast
+    import nrbench.report.run
 
     nrbench.load_registry()  # imports the plugins
     before, start = peak(), time.perf_counter()

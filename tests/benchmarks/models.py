@@ -11,13 +11,14 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from nrbench import Dataset, Images, Method, Splits
-from nrbench.batches import Normalisation
-from nrbench.cell import Training
-from nrbench.chance import TrainingChance
-from nrbench.evaluate import Judge
-from nrbench.method import Step
-from nrbench.recipe import Recipe
-from nrbench.train import autocast, initial_model
+from nrbench.base.chance import TrainingChance
+from nrbench.families.step import Step
+from nrbench.jobs.batches import Normalisation
+from nrbench.jobs.device import autocast
+from nrbench.jobs.network import Judge
+from nrbench.jobs.train import initial_model
+from nrbench.suite.cell import Training
+from nrbench.suite.recipe import Recipe
 from nrbench_backbones import ResNet
 from nrbench_datasets import Synthetic
 from nrbench_methods import SGD

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nrbench.batches import Batches
+from nrbench.jobs.batches import Batches
 from nrbench_methods import SGD
 from tests.benchmarks import references
 from tests.benchmarks.conftest import Bench

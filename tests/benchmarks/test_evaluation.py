@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from nrbench.evaluate import Judge
-from nrbench.perturbation import NONE
+from nrbench.families.displacement import NONE
+from nrbench.jobs.network import Judge
 from nrbench_noise import Gaussian
 from tests.benchmarks import references
 from tests.benchmarks.conftest import Bench

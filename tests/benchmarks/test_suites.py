@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from nrbench import Executor, Options, Processes, Registry, load_registry, load_suite, run
-from nrbench.executor import Serial
-from nrbench.suite import find_suite
+from nrbench.families.executor import Serial
+from nrbench.suite.suite import find_suite
 from tests.benchmarks.conftest import Bench
 from tests.benchmarks.growth import Row, grown
 

@@ -7,9 +7,10 @@ from typing import Literal
 import pytest
 
 from nrbench import Component, Method, Registry, Step
-from nrbench.executor import Processes, Serial
-from nrbench.schedule import Constant, Cosine, Linear, OffToOn, Quadratic
-from nrbench.selection import BestEpoch, Last
+from nrbench.families.executor import Serial
+from nrbench.families.schedule import Constant, Cosine, Linear, OffToOn, Quadratic
+from nrbench.families.selection import BestEpoch, Last
+from nrbench.jobs.processes import Processes
 from nrbench.testing import Check, checks_for, parametrize_with_checks
 from nrbench_backbones import MLP, ResNet, Timm, Torchvision, WideResNet
 from nrbench_claims import Better, Correlated, GainGrows, OptimumAbove, OptimumInside, SameOptimum

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from nrbench import hookspecs
-from nrbench.registry import FAMILIES
+from nrbench.base.component import families
+from nrbench.families import hookspecs
 
 ROOT = Path(__file__).parent.parent.parent
 BLOCK = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -55,14 +55,14 @@ def test_every_hook_has_a_heading_and_every_family_a_row() -> None:
     hooks = [name for name in vars(hookspecs) if name.startswith("nrbench_")]
     for name in hooks:
         assert f"## {name}\n\n{' '.join((getattr(hookspecs, name).__doc__ or '').split())}" in text.replace(" \n", " ")
-    for kind, family in FAMILIES.items():
+    for kind, family in families().items():
         assert f"| {kind} | `nrbench.{family.__name__}` |" in text
 
 
 def test_every_flag_and_variable_is_documented() -> None:
     """docs/command-line.md names every verb, every flag but the obvious, every variable and every exit code."""
-    from nrbench import errors
-    from nrbench.cli import cli
+    from nrbench.base import errors
+    from nrbench.cli.main import cli
 
     text = (ROOT / "docs" / "command-line.md").read_text()
     for name, command in cli.commands.items():

@@ -15,7 +15,7 @@ import pytest
 
 import nrbench
 from nrbench import Executor, Options, Outcome, Processes, Registry, load_suite
-from nrbench.executor import Serial
+from nrbench.families.executor import Serial
 from nrbench_ray import Ray
 from tests.faults.victims import SUITE
 

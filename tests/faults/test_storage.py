@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from nrbench import Registry, Suite, disk, load_suite
+from nrbench import Registry, Suite, load_suite
+from nrbench.base import disk
 from tests.faults.victims import DEAD, SUITE, at_step, board, in_child, operations, run
 
 QUICK = 20

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 import nrbench
-from nrbench import Options, Suite, disk
+from nrbench import Options, Suite
+from nrbench.base import disk
 
 SUITE = """\
 name: victim

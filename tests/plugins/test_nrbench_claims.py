@@ -9,15 +9,16 @@ import pytest
 from scipy import stats
 
 from nrbench import Claim, Component, Registry, SuiteError, load_suite
-from nrbench.claim import Verdict, checked
-from nrbench.evidence import Measured, published
+from nrbench.board.scope import published
+from nrbench.families.claim import Verdict, checked
+from nrbench.families.evidence import Measured
 from nrbench.report.pivots import effect_texts
-from nrbench.suite import Benchmark, shipped_suites
+from nrbench.suite.suite import Benchmark, shipped_suites
 from nrbench_claims import Better, Correlated, GainGrows, OptimumAbove, OptimumInside, SameOptimum
 from nrbench_methods import RWP
 from nrbench_noise import Gaussian, NoNoise
 from tests.conftest import TINY
-from tests.test_claim import Line
+from tests.families.test_claim import Line
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from nrbench import Chance, Method, Step
-from nrbench.chance import TrainingChance
-from nrbench.schedule import Constant, Linear, OffToOn
+from nrbench.base.chance import TrainingChance
+from nrbench.families.schedule import Constant, Linear, OffToOn
 from nrbench_methods import RWP, SAM, SGD, NoiseInjection, Ramped
 from nrbench_noise import Gaussian, Laplace
 

@@ -9,7 +9,7 @@ from scipy import stats
 from torch import Tensor
 
 from nrbench import DataError, NoiseModel, Scale
-from nrbench.chance import EvaluationChance
+from nrbench.base.chance import EvaluationChance
 from nrbench_noise import DeviceProfile, Gaussian, Laplace, NoNoise
 
 DRAWS = 400

@@ -1,0 +1,62 @@
+"""The public names and where they come from; `__init__.py` imports each when it is first used."""
+
+from .base.chance import Chance as Chance
+from .base.component import Component as Component
+from .base.component import DataFile as DataFile
+from .base.component import Finding as Finding
+from .base.component import Frozen as Frozen
+from .base.errors import DataError as DataError
+from .base.errors import MissingError as MissingError
+from .base.errors import NrbenchError as NrbenchError
+from .base.errors import StoreError as StoreError
+from .base.errors import SuiteError as SuiteError
+from .base.errors import did_you_mean as did_you_mean
+from .board.leaderboard import Leaderboard as Leaderboard
+from .families.backbone import Backbone as Backbone
+from .families.claim import Claim as Claim
+from .families.claim import Comparison as Comparison
+from .families.dataset import Dataset as Dataset
+from .families.dataset import Images as Images
+from .families.dataset import Splits as Splits
+from .families.displacement import NONE as NONE
+from .families.displacement import Perturbation as Perturbation
+from .families.displacement import Weights as Weights
+from .families.displacement import forward_at as forward_at
+from .families.evidence import Evidence as Evidence
+from .families.evidence import Label as Label
+from .families.evidence import NoRowError as NoRowError
+from .families.evidence import Term as Term
+from .families.executor import Executor as Executor
+from .families.executor import Failure as Failure
+from .families.executor import Outcome as Outcome
+from .families.executor import attempt as attempt
+from .families.hookspecs import hookimpl as hookimpl
+from .families.method import Method as Method
+from .families.method import displaced_backward as displaced_backward
+from .families.noise import NoiseModel as NoiseModel
+from .families.registry import Registry as Registry
+from .families.registry import load_registry as load_registry
+from .families.row import Labelled as Labelled
+from .families.row import Patterns as Patterns
+from .families.row import Place as Place
+from .families.row import best as best
+from .families.scale import Scale as Scale
+from .families.schedule import Schedule as Schedule
+from .families.selection import Scoring as Scoring
+from .families.selection import Selection as Selection
+from .families.step import State as State
+from .families.step import Step as Step
+from .jobs.plan import Options as Options
+from .jobs.plan import plan as plan
+from .jobs.processes import Processes as Processes
+from .jobs.store import Store as Store
+from .report.run import run as run
+from .suite.cell import Cell as Cell
+from .suite.cell import Training as Training
+from .suite.read import load_suite as load_suite
+from .suite.recipe import Recipe as Recipe
+from .suite.suite import Collection as Collection
+from .suite.suite import Suite as Suite
+
+__version__: str
+__all__: list[str]

@@ -1,0 +1,1 @@
+"""What everything stands on: errors, components, chance, statistics, files and the log."""

@@ -1,0 +1,258 @@
+"""Components: frozen models that are at once a plugin, its schema, its validated configuration and its identity."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, Self, get_args, get_origin
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
+
+from nrbench.base.errors import DataError, NameLookupError
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+"""A word that may become part of a path or a key."""
+
+
+NOT_IN_KEY = "not in key"
+"""Metadata of a field that changes how a result is obtained but never the result."""
+
+
+class Finder(Protocol):
+    """What turns a family and a name into a component class; the registry is one."""
+
+    def find(self, family: type[Component], name: object) -> type[Component]:
+        """Return the class, or raise `NameLookupError` with a sentence that helps."""
+
+
+_VALUES = {"default", "expected", "metadata"}
+
+
+def _strict_scalars(schema: Any) -> Any:
+    """Return `schema` with every bool, int, float and str strict: a silent "1" → 1 or 1 → True is a slip."""
+    if isinstance(schema, dict):
+        strict = {"strict": True} if schema.get("type") in ("bool", "int", "float", "str") else {}
+        return {key: value if key in _VALUES else _strict_scalars(value) for key, value in schema.items()} | strict
+    if isinstance(schema, list | tuple):
+        return type(schema)(_strict_scalars(item) for item in schema)
+    return schema
+
+
+class Frozen(BaseModel):
+    """Immutable pure data: unknown fields are refused, scalars are never coerced, NaN and infinity are no numbers."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True, validate_default=True
+    )
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        schema: CoreSchema = _strict_scalars(handler(source))
+        return schema
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The hash of everything this object is, at any depth: 32 hexadecimal digits."""
+        return digest(canonical(self))
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with other values for some fields, validated as ever."""
+        return type(self)(**{name: getattr(self, name) for name in type(self).model_fields} | changes)
+
+
+class Finding(NamedTuple):
+    """Something that was looked at to see whether an installation can do its work."""
+
+    what: str
+    ok: bool
+    found: str
+
+
+class Component(Frozen, ABC):
+    """A frozen model whose fields are its parameters and whose methods are its behaviour; it holds no state.
+
+    A *leaf* fixes its name: `name: Literal["sam"] = "sam"`. A class that leaves it open is a *family*; a field annotated
+    with a family accepts every leaf of it, found by name in the `registry` of the validation context.
+    """
+
+    version: ClassVar[int] = 1
+    """Raise it when behaviour changes: results of the old version are then recomputed."""
+    paper: ClassVar[str] = ""
+    """Author, year and title of the source, where there is one."""
+
+    _family: ClassVar[str] = ""
+    _singular: ClassVar[str] = ""
+
+    name: str
+
+    def __init_subclass__(cls, *, family: str = "", singular: str = "", **kwargs: Any) -> None:
+        """Declare a family by the word it has on the command line, such as `class Method(Component, family="methods")`."""
+        super().__init_subclass__(**kwargs)
+        if family:
+            cls._family, cls._singular = family, singular or family.removesuffix("s")
+
+    @classmethod
+    def check(cls) -> Iterator[Finding]:
+        """Yield what `nrbench doctor` should know, such as the version of a library it needs; nothing by default.
+
+        What it raises is a finding that is not ok.
+        """
+        yield from ()
+
+    @classmethod
+    def leaf_name(cls) -> str | None:
+        """The name of a leaf, None for a family."""
+        annotation = cls.__pydantic_fields__["name"].annotation
+        return str(get_args(annotation)[0]) if get_origin(annotation) is Literal else None
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        schema = super().__get_pydantic_core_schema__(source, handler)
+        if cls.leaf_name() is not None:
+            return schema
+        return core_schema.with_info_plain_validator_function(
+            cls._dispatch,
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda leaf: leaf.model_dump(mode="json")),
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(schema) if cls.leaf_name() is not None else {"family": cls.__name__}
+
+    @classmethod
+    def _dispatch(cls, value: Any, info: ValidationInfo) -> Component:
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, Mapping) or "name" not in value:
+            raise PydanticCustomError("component", "expected a mapping with a 'name', such as {name: ...}")
+        finder: Finder | None = (info.context or {}).get("registry")
+        if finder is None:
+            raise PydanticCustomError("component", "a component given by name needs a registry in the context")
+        try:
+            leaf = finder.find(cls, value["name"])
+        except NameLookupError as error:
+            problem = InitErrorDetails(
+                type=PydanticCustomError("unknown_name", "{reason}", {"reason": str(error)}),
+                loc=("name",),
+                input=value["name"],
+            )
+            raise ValidationError.from_exception_data(cls.__name__, [problem]) from None
+        return leaf.model_validate(value, context=info.context)
+
+
+def family_of(component: type[Component]) -> type[Component] | None:
+    """Return the family that a component belongs to, itself if it is one; None for what belongs to no family."""
+    return next((base for base in component.__mro__ if vars(base).get("_family")), None)
+
+
+def families(root: type[Component] = Component) -> dict[str, type[Component]]:
+    """Return every family that was declared, ours and those of plugins, sorted by its word."""
+    own = {root._family: root} if vars(root).get("_family") else {}
+    below = (found for child in root.__subclasses__() for found in families(child).items())
+    return dict(sorted({**own, **dict(below)}.items()))
+
+
+class DataFile(Frozen):
+    """A file a component reads: known by its content, so that moving it changes no key and editing it does.
+
+    In a suite it is written as a path, relative to the file that it stands in.
+    """
+
+    path: str
+    sha256: str
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"type": "string", "description": "A path, relative to the suite's file."}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_path(cls, value: Any) -> Any:
+        if isinstance(value, Mapping | cls):
+            return value
+        if not isinstance(value, str | Path):
+            raise PydanticCustomError("file", "expected the path of a file")
+        path = getattr(value, "folder", Path()) / value
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise PydanticCustomError(
+                "file", "cannot read {path}: {reason}", {"path": str(path), "reason": error.strerror or str(error)}
+            ) from None
+        return {"path": str(path.resolve()), "sha256": hashlib.sha256(content).hexdigest()}
+
+    def read(self) -> bytes:
+        """Return the content; raise `DataError` when it is gone or is no longer what was validated."""
+        try:
+            content = Path(self.path).read_bytes()
+        except OSError as error:
+            raise DataError(f"cannot read {self.path}: {error.strerror}") from error
+        if hashlib.sha256(content).hexdigest() != self.sha256:
+            raise DataError(f"{self.path} has changed since the suite was read")
+        return content
+
+
+def parameter(component: BaseModel, path: str) -> Any:
+    """Return the value at a dotted path of fields, such as `method.sigma`; raise `LookupError` naming those there are."""
+    value: Any = component
+    for step in path.split("."):
+        fields = list(type(value).model_fields) if isinstance(value, BaseModel) else []
+        if step in fields:
+            value = getattr(value, step)
+        elif isinstance(value, tuple) and step.isdecimal() and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            raise LookupError(f"{{{path}}} names no field; there are {', '.join(fields)}")
+    return value
+
+
+def canonical(value: Any) -> Any:
+    """Return `value` as plain JSON data that says all that matters of it and nothing else."""
+    if isinstance(value, DataFile):
+        return {"sha256": value.sha256}
+    if isinstance(value, Component):
+        fields = {name: canonical(getattr(value, name)) for name in type(value).model_fields if name != "name"}
+        return {"name": value.name, "version": value.version, "fields": fields}
+    if isinstance(value, BaseModel):
+        infos = type(value).model_fields.items()
+        return {name: canonical(getattr(value, name)) for name, info in infos if NOT_IN_KEY not in info.metadata}
+    if isinstance(value, Mapping):
+        return {str(key): canonical(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [canonical(item) for item in value]
+    if isinstance(value, Enum):
+        return value.value
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(
+        f"{type(value).__name__} has no canonical form: a component's fields are JSON data, files and models"
+    )
+
+
+def canonical_json(value: Any) -> str:
+    """Return the one JSON text of `value`: sorted keys, no spaces, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest(value: Any) -> str:
+    """Return the first 128 bits of the SHA-256 of `value`'s canonical JSON, as 32 hexadecimal digits."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:32]

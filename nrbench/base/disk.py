@@ -1,0 +1,142 @@
+"""The disk: the one place that changes files. A write is whole or absent, and on the disk when it returns.
+
+Every step that a crash or a full disk can hit is one of the `STEPS`, called by its name in this module, so that tests can
+make each of them fail.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from nrbench.base.errors import StoreError
+
+STEPS = ("make_directory", "put", "synchronise", "rename", "unlink", "add")
+_DRAFT = "writing"
+_HOST = socket.gethostname().replace(".", "_")
+
+
+def read(path: Path) -> bytes | None:
+    """Return a file's content, None when there is no such file."""
+    with _reported(path):
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            return None
+
+
+def write(path: Path, content: bytes) -> None:
+    """Put content into a file, so that after a crash it is there whole or as it was before."""
+    draft = path.with_name(f".{path.name}.{_HOST}.{os.getpid()}.{uuid4().hex}.{_DRAFT}")
+    with _reported(path):
+        make_directory(path.parent)
+        try:
+            put(draft, content)
+            rename(draft, path)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+        synchronise(path.parent)
+
+
+def append(path: Path, line: str) -> None:
+    """Add a line to a file that several processes may add to; it may be lost in a crash, but not mixed with another."""
+    with _reported(path):
+        make_directory(path.parent)
+        add(path, line)
+
+
+def move(path: Path, target: Path) -> None:
+    """Give a file another name."""
+    with _reported(path):
+        rename(path, target)
+        synchronise(target.parent)
+
+
+def remove(path: Path) -> None:
+    """Remove a file if it is there."""
+    with _reported(path):
+        unlink(path)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the drafts that dead processes of this host left below a directory; leave all else alone."""
+    for draft in folder.rglob(f".*.{_DRAFT}"):
+        *_, host, pid, _unique, _ = draft.name.split(".")
+        if host == _HOST and pid.isdecimal() and not is_alive(int(pid)):
+            remove(draft)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of this host is running."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory and those above it."""
+    path.mkdir(parents=True, exist_ok=True)
+
+
+def put(path: Path, content: bytes) -> None:
+    """Make a new file and wait until it is on the disk."""
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def synchronise(folder: Path) -> None:
+    """Wait until a directory's entries are on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def rename(path: Path, target: Path) -> None:
+    """Replace a file by another in one step."""
+    path.replace(target)
+
+
+def unlink(path: Path) -> None:
+    """Remove a file if it is there."""
+    path.unlink(missing_ok=True)
+
+
+def add(path: Path, line: str) -> None:
+    """Write a line behind the last, in one system call."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    try:
+        os.write(descriptor, line.encode() + b"\n")
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _reported(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"cannot write or read {path}: {error.strerror or error}{_room(path)}") from error
+
+
+def _room(path: Path) -> str:
+    """Say how much is free where a path is to be, as far as that can be found out."""
+    for folder in path.parents:
+        try:
+            return f" ({shutil.disk_usage(folder).free / 2**20:.1f} MiB free)"
+        except OSError:
+            continue
+    return ""

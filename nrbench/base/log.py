@@ -1,0 +1,66 @@
+"""The run log: what happens in the jobs of a run, as JSON lines that every process adds to and anybody can follow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from nrbench.base import disk
+from nrbench.base.component import Frozen
+
+
+class Event(Frozen):
+    """Something that happened to a training."""
+
+    training: str
+    """Its key."""
+    kind: Literal["started", "epoch", "failed", "finished"]
+    epoch: int = 0
+    loss: float | None = None
+    """Of the epoch; None when it is not finite."""
+    message: str = ""
+    time: float = 0.0
+    """Seconds since 1970."""
+
+
+Watcher = Callable[[Event], None]
+
+
+def unwatched(event: Event) -> None:
+    """Watch nothing."""
+
+
+class RunLog:
+    """A file of events; several processes may write to it while others follow."""
+
+    def __init__(self, path: Path, *, start: int = 0) -> None:
+        self.path = path
+        self._position = start
+
+    def add(self, event: Event) -> None:
+        """Write an event with the time."""
+        disk.append(self.path, event.replace(time=round(time.time(), 3)).model_dump_json())
+
+    def skip(self) -> None:
+        """Go to the end: what follows is news."""
+        self._position = self.path.stat().st_size if self.path.exists() else 0
+
+    def news(self) -> Iterator[Event]:
+        """Yield the events that were added since the last call; a line that is not whole yet is left for the next."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._position)
+                content = file.read()
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        whole, _, _ = content.rpartition(b"\n")
+        self._position += len(whole) + 1 if whole else 0
+        for line in whole.splitlines():
+            try:
+                yield Event.model_validate_json(line)
+            except ValidationError:  # cut short by a crash
+                continue

@@ -1,0 +1,1 @@
+"""From stored counts to rows, ranks, tables and verdicts."""

@@ -1,0 +1,204 @@
+"""Tables: rows of a leaderboard laid out as a table of one's own, such as one that a paper printed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any, Literal
+
+from nrbench.base.component import Frozen, parameter
+from nrbench.families.row import Labelled, Place, best, chooses, covered
+from nrbench.suite.reference import Printed
+from nrbench.suite.table import Pivot, expanded
+
+
+class Beside(Frozen):
+    """A printed number beside a measured one."""
+
+    accuracy: float
+    noise_std: float | None
+    weight_std: float | None
+    difference: float | None
+    """Measured less printed, in units of the combined uncertainty √(s₁²/n₁ + s₂²/n₂) over seeds."""
+
+
+class PivotCell(Frozen):
+    """One number of a table."""
+
+    method: str | None
+    """The method that it is of: of a group, the best."""
+    tried: int
+    """Methods that the best was chosen among; 1 where nothing was chosen."""
+    status: str
+    accuracy: float | None
+    noise_std: float | None
+    weight_std: float | None
+    bold: bool
+    underlined: bool
+    above: bool
+    """Whether it lies beyond the staircase."""
+    reference: Beside | None
+
+
+class PivotLine(Frozen):
+    """A line of a table."""
+
+    group: str
+    label: str
+    cells: tuple[PivotCell | None, ...]
+    """In the order of the columns; null where the suite asks for nothing."""
+
+
+class PivotTable(Frozen):
+    """A table filled in, under one selection and one treatment of BatchNorm."""
+
+    suite: str
+    title: str
+    note: str
+    selection: str
+    batch_norm: str
+    groups: tuple[str, ...]
+    """What stands above each column."""
+    columns: tuple[str, ...]
+    noises: tuple[str | None, ...]
+    """The noise model of each column, where it is one."""
+    lines: tuple[PivotLine, ...]
+    chosen_on: Literal["validation", "test", ""]
+    """What the best of each group was chosen on, if anything was chosen."""
+    uneven: bool
+    """Whether groups of unequal size were chosen from: more was tried for some than for others."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidates:
+    """Rows that a cell of a table is chosen from."""
+
+    chosen: Labelled | None
+    rows: Sequence[Labelled]
+
+
+def pivoted(
+    pivot: Pivot,
+    rows: Sequence[Labelled],
+    *,
+    sections: Mapping[str, Mapping[str, Any]],
+    printed: Sequence[Printed],
+    about: Mapping[str, str],
+) -> PivotTable:
+    """Return a table filled in from rows of one selection and treatment of BatchNorm, which `about` names.
+
+    `sections` are the suite's components by label, by the field of `Place` that their labels go into.
+    """
+    down, across = list(expanded(pivot.rows, sections)), list(expanded(pivot.columns, sections))
+    beside = [row for row in printed if row.table == pivot.reference] if pivot.reference else []
+    grid = [[_found(rows, [pivot.under, line, column]) for column in across] for line in down]
+    groups, kinds = [column.group for column in across], [line.group for line in down]
+    bold = _best_of_each(grid, _regions(pivot.bold, kinds, groups))
+    underlined = _best_of_each(grid, _regions(pivot.underline, kinds, groups))
+    lines = []
+    for y, line in enumerate(down):
+        cells = []
+        for x, column in enumerate(across):
+            mark = {"bold": (y, x) in bold, "underlined": (y, x) in underlined}
+            other = _found(beside, [pivot.under, line, column]).chosen
+            cells.append(_cell(grid[y][x], other, mark, above=_above(pivot.staircase, grid[y][x], sections)))
+        lines.append(PivotLine(group=line.group, label=line.label, cells=tuple(cells)))
+    tried = {len(found.rows) for found in (found for row in grid for found in row) if len(found.rows) > 1}
+    held_out = any(getattr(row, "selected_on", None) == "validation" for row in rows)
+    return PivotTable(
+        title=pivot.title,
+        note=pivot.note,
+        groups=tuple(groups),
+        columns=tuple(column.label for column in across),
+        noises=tuple(_only({row.noise for line in grid for row in line[x].rows}) for x in range(len(across))),
+        lines=tuple(lines),
+        chosen_on=("validation" if held_out else "test") if tried else "",
+        uneven=len(tried) > 1,
+        **dict(about),
+    )
+
+
+def _only(labels: set[str]) -> str | None:
+    return next(iter(labels)) if len(labels) == 1 else None
+
+
+def _found(rows: Sequence[Labelled], places: Sequence[Place]) -> _Candidates:
+    meant = covered(rows, places)
+    if len(meant) == 1:
+        return _Candidates(meant[0], meant)
+    return _Candidates(best(meant) if chooses(places) else None, meant)
+
+
+def _cell(found: _Candidates, printed: Labelled | None, mark: Mapping[str, bool], *, above: bool) -> PivotCell | None:
+    row = found.chosen
+    if not found.rows:
+        return None
+    statuses = [status for each in found.rows if (status := getattr(each, "status", "ok")) != "ok"]
+    beside = None
+    if printed is not None and printed.accuracy is not None:
+        beside = Beside(
+            accuracy=printed.accuracy,
+            noise_std=printed.noise_std,
+            weight_std=printed.weight_std,
+            difference=None if row is None else combined(row, printed),
+        )
+    return PivotCell(
+        method=row.method if row else None,
+        tried=len(found.rows),
+        status=getattr(row, "status", "ok") if row else (statuses[0] if statuses else "ambiguous"),
+        accuracy=row.accuracy if row else None,
+        noise_std=row.noise_std if row else None,
+        weight_std=row.weight_std if row else None,
+        above=above,
+        reference=beside,
+        **mark,
+    )
+
+
+def combined(first: Labelled, second: Labelled) -> float | None:
+    """Return first less second in units of √(s₁²/n₁ + s₂²/n₂); None where an uncertainty is not known, or both are 0."""
+    if first.weight_std is None or second.weight_std is None or first.accuracy is None or second.accuracy is None:
+        return None
+    uncertainty = sqrt(first.weight_std**2 / first.seeds + second.weight_std**2 / second.seeds)
+    return (first.accuracy - second.accuracy) / uncertainty if uncertainty else None
+
+
+def _above(field: str, found: _Candidates, sections: Mapping[str, Mapping[str, Any]]) -> bool:
+    if not field or found.chosen is None:
+        return False
+    strengths = []
+    for component in (sections["method"][found.chosen.method], sections["noise"][found.chosen.noise]):
+        try:
+            strengths.append(float(parameter(component, field)))
+        except (LookupError, TypeError, ValueError):  # SGD has no sigma and the clean column none
+            strengths.append(0.0)
+    return strengths[0] > strengths[1]
+
+
+def _regions(mode: str, lines: Sequence[str], columns: Sequence[str]) -> list[list[tuple[int, int]]]:
+    """Return the places among which one is marked, by row and column, given the groups of lines and of columns."""
+    regions: dict[tuple[int | str, ...], list[tuple[int, int]]] = {}
+    for y, line in enumerate(lines):
+        for x, column in enumerate(columns):
+            region = {"table": (), "column": (x, line), "row": (y, column)}.get(mode)
+            if region is not None:
+                regions.setdefault(region, []).append((y, x))
+    return list(regions.values())
+
+
+def _best_of_each(
+    grid: Sequence[Sequence[_Candidates]], regions: Iterable[Sequence[tuple[int, int]]]
+) -> set[tuple[int, int]]:
+    marked = set()
+    for region in regions:
+        shown = {
+            place: round(found.chosen.accuracy, 2)
+            for place in region
+            if (found := grid[place[0]][place[1]]).chosen is not None
+            and found.chosen.accuracy is not None
+            and getattr(found.chosen, "status", "ok") == "ok"
+        }
+        if len(shown) > 1:
+            marked |= {place for place, value in shown.items() if value == max(shown.values())}
+    return marked

@@ -1,0 +1,25 @@
+"""`nrbench doctor`: whether an installation can do its work."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from nrbench import jobs, report
+from nrbench.base.errors import MissingError
+from nrbench.cli import options
+from nrbench.cli.console import console
+
+
+@click.command("doctor")
+@options.as_json
+def command(as_json: bool) -> int:
+    """Check that this installation can do its work."""
+    checks = list(jobs.examined())
+    if as_json:
+        click.echo(json.dumps([check._asdict() for check in checks], indent=2, ensure_ascii=False))
+    else:
+        rows = [(check.what, "ok" if check.ok else "FAILED", check.found) for check in checks]
+        console().print(report.plain_table("nrbench doctor", ("what", "", "found"), rows))
+    return 0 if all(check.ok for check in checks) else MissingError.exit_code

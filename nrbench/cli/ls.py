@@ -1,0 +1,44 @@
+"""`nrbench ls`: the components that are installed."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+import nrbench
+from nrbench import report, suite
+from nrbench.base.errors import UsageError, did_you_mean
+from nrbench.cli import options
+from nrbench.cli.console import console
+
+
+@click.command("ls")
+@click.argument("kind", required=False)
+@options.as_json
+def command(kind: str | None, as_json: bool) -> None:
+    """List the components that are installed, or the plugins they come from.
+
+    KIND is methods, noise, backbones or another family, or plugins; without it all families are listed.
+    """
+    registry = nrbench.load_registry()
+    known = [*registry.families, "plugins"]
+    if kind is not None and kind not in known:
+        raise UsageError(f"there is no kind {kind!r}; {did_you_mean(kind, known) or 'there are ' + ', '.join(known)}")
+    broken = any(plugin.error for plugin in registry.plugins)
+    kinds = [kind] if kind else [each for each in known if each != "plugins" or broken]
+    rows = [row for each in kinds for row in suite.listed(each, registry)]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    for each in kinds:
+        shown = [
+            (
+                row["name"],
+                row["distribution"] if each == "plugins" else row["plugin"],
+                f"FAILED: {row['error']}" if row["error"] else row["summary"],
+            )
+            for row in rows
+            if row["kind"] == each
+        ]
+        console().print(report.plain_table(each, ("name", "plugin", "what it is"), shown))

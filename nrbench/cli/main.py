@@ -1,0 +1,84 @@
+"""The command `nrbench`: its verbs, each imported when it is used, and its exit codes."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import traceback
+from importlib import import_module
+from keyword import iskeyword
+
+import click
+
+from nrbench.base.errors import NrbenchError, SuiteError
+
+COMMANDS = {
+    "run": "Train and judge what a suite asks for, and write its leaderboard.",
+    "plan": "Say what a run would compute, and what it would cost.",
+    "status": "Say how far a suite is, also while another process runs it.",
+    "report": "Write the leaderboard of what is stored, without computing anything.",
+    "validate": "Check suites without running anything; every mistake is shown with its place.",
+    "ls": "List the components that are installed, or the plugins they come from.",
+    "show": "Describe a component: what it is, its parameters and their defaults, its source and its plugin.",
+    "schema": "Print the JSON Schema of a suite, of leaderboard.json or of a component.",
+    "bench": "Measure what a suite's training steps and evaluations cost on this machine; nothing is stored.",
+    "export": "Write the weights that a cell was judged on, in the safetensors format.",
+    "import": "Bring in the results of another machine.",
+    "doctor": "Check that this installation can do its work.",
+}
+"""The verbs, each with the first sentence of its documentation, so that `--help` imports none of them."""
+
+_CTRL_C = 130
+
+
+class Verbs(click.Group):
+    """A group whose commands are imported when they are used: the verb `x` is `command` in the file `x.py`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        found: click.Command = import_module(f"nrbench.cli.{cmd_name}{'_' * iskeyword(cmd_name)}").command
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="nrbench")
+def cli() -> None:
+    """Benchmark training methods for neural networks whose weights get corrupted.
+
+    SUITE is a YAML file, or the name of a suite that comes with nrbench, such as quickstart.
+    """
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    try:
+        code = cli.main(prog_name="nrbench", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except click.exceptions.Abort as error:  # Ctrl-C outside of a run; click also takes an EOFError for one
+        reason = f"{error.__cause__!r}" if isinstance(error.__cause__, EOFError) else "stopped"
+        click.echo(f"nrbench: {reason}", err=True)
+        code = _CTRL_C
+    except NrbenchError as error:
+        code = error.exit_code
+        if any(re.fullmatch("-v+|--verbose", argument) for argument in sys.argv[1:]):
+            traceback.print_exc()
+        elif isinstance(error, SuiteError):
+            for problem in error.problems:
+                click.echo(problem.with_source(), err=True)
+        else:
+            click.echo(f"nrbench: {error}", err=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code or 0)

@@ -1,0 +1,55 @@
+"""The options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+Command = Callable[..., Any]
+
+
+def together(*each: Command) -> Command:
+    """Return several options as one decorator."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(each):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+settings = click.option("--set", "settings", multiple=True, metavar="PATH=VALUE", help="Lay a value over the suite.")
+out = click.option(
+    "-o", "--out", type=click.Path(path_type=Path), default=Path("results"), envvar="NRBENCH_OUT", show_envvar=True,
+    show_default=True, help="Directory for results.",
+)  # fmt: skip
+data_dir = click.option(
+    "--data-dir", "data", type=click.Path(path_type=Path), envvar="NRBENCH_DATA_DIR", show_envvar=True,
+    help="Directory of data sets.",
+)  # fmt: skip
+stored_device = click.option(
+    "--device",
+    default="auto",
+    envvar="NRBENCH_DEVICE",
+    show_envvar=True,
+    help="The device that `precision: auto` means.",
+)
+"""Tells, with the suite and its settings, which stored results are meant."""
+run_options = together(
+    out,
+    data_dir,
+    click.option(
+        "--device", default="auto", envvar="NRBENCH_DEVICE", show_envvar=True, show_default=True,
+        help="auto, cpu, cuda, cuda:N.",
+    ),
+    click.option("--only", multiple=True, metavar="GLOB", help="Take only cells with a label like this."),
+    click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out cells with a label like this."),
+    click.option("--force", is_flag=True, help="Compute again what is stored."),
+    click.option("--retry-failed", is_flag=True, help="Try cells again that failed before."),
+)  # fmt: skip
+"""The fields of `nrbench.Options` but the executor."""

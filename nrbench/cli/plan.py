@@ -1,0 +1,37 @@
+"""`nrbench plan`: what a run would do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from nrbench import jobs, report
+from nrbench.cli import options
+from nrbench.cli.arguments import asked_suite
+from nrbench.cli.console import console
+
+
+@click.command("plan")
+@click.argument("suite")
+@options.settings
+@options.run_options
+@click.option("--measure", is_flag=True, help="Time a few real steps on this device, and estimate from them.")
+@options.as_json
+def command(suite: str, settings: Sequence[str], measure: bool, as_json: bool, **asked: Any) -> None:
+    """Say what a run would compute, and what it would cost."""
+    chosen = jobs.Options(**asked)
+    loaded = asked_suite(suite, settings, chosen.device)
+    cells = loaded.cells(only=chosen.only, exclude=chosen.exclude)
+    work = jobs.plan(cells, chosen.store, force=chosen.force, retry_failed=chosen.retry_failed)
+    numbers = report.forecast(loaded, work, chosen.store, chosen.data_root)
+    if measure:
+        device = jobs.find_device(chosen.device)
+        numbers = numbers.replace(seconds=jobs.expected_seconds(loaded, work.jobs, chosen.data_root, device))
+    if as_json:
+        click.echo(json.dumps(numbers.model_dump(mode="json"), indent=2))
+        return
+    rows = [*numbers.described(), *(("--set", setting) for setting in settings)]
+    console().print(report.plain_table(f"Plan of {loaded.name}", ("what", "how much"), rows))

@@ -1,0 +1,122 @@
+"""Progress of a run on the terminal."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+from rich.console import Console
+from rich.live import Live
+from rich.logging import RichHandler
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from nrbench.base.log import Event, RunLog, Watcher, unwatched
+from nrbench.jobs.plan import Plan
+from nrbench.report.table import (
+    printable,
+)
+from nrbench.suite.suite import Benchmark
+
+
+def log_to(console: Console, *, verbosity: int) -> None:
+    """Send nrbench's log to a console: warnings, and more with each step of verbosity."""
+    level = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO}.get(verbosity, logging.DEBUG)
+    handler = RichHandler(console=console, show_time=False, show_path=False, markup=False)
+    logger = logging.getLogger("nrbench")
+    logger.handlers[:] = [handler]
+    logger.setLevel(level)
+
+
+class Watch:
+    """Progress of a run, read from its log: a live table on a terminal, one plain line per event elsewhere."""
+
+    def __init__(self, console: Console, suite: Benchmark, log: RunLog, *, quiet: bool) -> None:
+        self._console, self._suite, self._log = console, suite, log
+        self._show: Watcher = unwatched if quiet else (self._live if console.is_terminal else self._plain)
+        self._quiet = quiet
+        self._names: dict[str, str] = {}
+        self._sizes: dict[str, int] = {}
+        self._epochs: dict[str, int] = {}
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self._cells = self._progress.add_task("cells", total=None)
+        self._tasks: dict[str, TaskID] = {}
+
+    def planned(self, plan: Plan) -> None:
+        """Take note of what is going to be done."""
+        self._names = self._suite.training_names()
+        self._sizes = {job.training.key: len(job.cells) for job in plan.jobs}
+        self._epochs = {job.training.key: job.training.epochs for job in plan.jobs}
+        self._progress.update(self._cells, total=plan.missing)
+        self._say(
+            f"{self._suite.name}: {len(plan.cells)} cells, {plan.missing} to compute in {len(plan.jobs)} trainings"
+            + (f", {len(plan.failed)} failed before (--retry-failed tries them again)" if plan.failed else "")
+        )
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Follow the log for as long as the context lasts."""
+        self._log.skip()
+        done = threading.Event()
+        follower = threading.Thread(target=self._follow, args=(done,), daemon=True)
+        live = Live(self._progress, console=self._console, refresh_per_second=4, transient=True)
+        with live if self._show == self._live else nullcontext():
+            follower.start()
+            try:
+                yield
+            finally:
+                done.set()
+                follower.join()
+
+    def _follow(self, done: threading.Event) -> None:
+        while True:
+            last = done.wait(0.2)
+            for event in self._log.news():
+                if event.training in self._epochs:
+                    self._show(event)
+            if last:
+                return
+
+    def _say(self, sentence: str) -> None:
+        if not self._quiet:
+            self._console.print(Text(sentence), soft_wrap=True)
+
+    def _plain(self, event: Event) -> None:
+        name = self._names[event.training]
+        if event.kind == "epoch":
+            loss = "not finite" if event.loss is None else f"{event.loss:.4g}"
+            self._say(f"{name}: epoch {event.epoch}/{self._epochs[event.training]}, loss {loss}")
+        elif event.kind == "failed":
+            self._say(f"{name}: failed: {printable(event.message)}")
+        elif event.kind == "finished":
+            self._say(f"{name}: done")
+
+    def _live(self, event: Event) -> None:
+        name, epochs = self._names[event.training], self._epochs.get(event.training)
+        if event.kind == "started":
+            self._tasks[event.training] = self._progress.add_task(f"  {name}", total=epochs)
+        elif event.kind == "epoch" and event.training in self._tasks:
+            self._progress.update(self._tasks[event.training], completed=event.epoch)
+        elif event.kind == "failed":
+            self._say(f"{name}: failed: {printable(event.message)}")
+        elif event.kind == "finished":
+            self._progress.advance(self._cells, self._sizes[event.training])
+            if event.training in self._tasks:
+                self._progress.remove_task(self._tasks.pop(event.training))

@@ -1,0 +1,72 @@
+"""`nrbench run`: from a suite to its leaderboard."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from nrbench import cli, jobs, report
+from nrbench.base.log import RunLog
+from nrbench.cli import options
+from nrbench.cli.arguments import asked_executor, asked_suite
+from nrbench.cli.console import console
+from nrbench.cli.signals import stoppable
+
+
+@click.command("run")
+@click.argument("suite")
+@options.settings
+@options.run_options
+@click.option(
+    "-x",
+    "--executor",
+    envvar="NRBENCH_EXECUTOR",
+    show_envvar=True,
+    help="Where jobs run: serial, processes, a plugin's name, or a map such as '{name: processes, jobs: 4}'.",
+)
+@click.option("-j", "--jobs", "workers", type=click.IntRange(min=1), help="Workers; as many as cores by default.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds a job may take: one training and its cells."
+)
+@click.option(
+    "--jobs-per-device", type=click.IntRange(min=1), default=1, show_default=True, help="Workers on each GPU."
+)
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+@click.option("-v", "--verbose", count=True, help="Say more; show tracebacks.")
+@options.as_json
+def command(
+    suite: str,
+    settings: Sequence[str],
+    executor: str | None,
+    workers: int | None,
+    jobs_per_device: int,
+    timeout: float | None,
+    quiet: bool,
+    verbose: int,
+    as_json: bool,
+    **asked: Any,
+) -> int:
+    """Train and judge what a suite asks for, and write its leaderboard.
+
+    What is stored already is not computed again, so the same command resumes a run that was stopped.
+    """
+    progress = console(stderr=True)
+    cli.log_to(progress, verbosity=-1 if quiet else verbose)
+    loaded = asked_suite(suite, settings, asked["device"])
+    workers = workers or jobs.gpu_workers(asked["device"], jobs_per_device)
+    chosen = jobs.Options(executor=asked_executor(executor, jobs=workers, timeout=timeout), **asked)
+    folder = chosen.out / loaded.name
+    watch = cli.Watch(progress, loaded, RunLog(folder / jobs.LOG), quiet=quiet)
+    with stoppable():
+        with watch.shown():
+            board = report.run(loaded, options=chosen, planned=watch.planned)
+        if as_json:
+            sys.stdout.buffer.write(board.json_bytes())
+        else:
+            report.print_leaderboard(console(), board, loaded, report.costs(loaded, chosen.store))
+            click.echo(f"Written to {folder / 'leaderboard.html'} (.json, .csv and .md beside it)", err=True)
+    allowed = {"ok", "incomplete"} if chosen.only or chosen.exclude else {"ok"}
+    return 1 if any(row.status not in allowed for row in board.rows) else 0

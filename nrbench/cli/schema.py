@@ -1,0 +1,34 @@
+"""`nrbench schema`: JSON Schemas for editors and scripts."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+import nrbench
+from nrbench import suite
+from nrbench.base.errors import UsageError, did_you_mean
+
+
+@click.command("schema")
+@click.argument("name", default="suite")
+def command(name: str) -> None:
+    """Print the JSON Schema of a suite, of leaderboard.json or of a component.
+
+    NAME is "suite", "leaderboard" or the name of a component.
+    """
+    registry = nrbench.load_registry()
+    if name == "suite":
+        schema = suite.suite_schema(registry)
+    elif name == "leaderboard":
+        schema = nrbench.Leaderboard.json_schema()
+    else:
+        entries = registry.named(name)
+        if len(entries) != 1:
+            owners = " and ".join(f"{entry.plugin.distribution} ({entry.kind})" for entry in entries)
+            hint = did_you_mean(name, ["suite", "leaderboard", *(entry.name for entry in registry.entries)])
+            told = f" is ambiguous: {owners} offer one" if owners else f" is unknown; {hint}".rstrip("; ")
+            raise UsageError(f"the schema {name!r}{told}")
+        schema = suite.component_schema(entries[0].component, registry)
+    click.echo(json.dumps(schema, indent=2, ensure_ascii=False))

@@ -1,0 +1,31 @@
+"""`nrbench status`: how far a suite is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from nrbench import jobs, report
+from nrbench.cli import options
+from nrbench.cli.arguments import asked_suite
+from nrbench.cli.console import console
+
+
+@click.command("status")
+@click.argument("suite")
+@options.out
+@options.settings
+@options.stored_device
+@options.as_json
+def command(suite: str, out: Path, settings: Sequence[str], device: str, as_json: bool) -> None:
+    """Say how far a suite is, also while another process runs it."""
+    loaded = asked_suite(suite, settings, device)
+    found = jobs.status(loaded, jobs.Store(out / "store"), out / loaded.name / jobs.LOG)
+    if as_json:
+        click.echo(json.dumps(found.model_dump(mode="json"), indent=2, ensure_ascii=False))
+    else:
+        rows = list(found.described())
+        console().print(report.plain_table(f"Status of {loaded.name}", ("what", "how much"), rows))

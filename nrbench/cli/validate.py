@@ -1,0 +1,36 @@
+"""`nrbench validate`: whether suites are right."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import click
+
+import nrbench
+from nrbench import suite
+from nrbench.base.errors import Problem, SuiteError
+from nrbench.cli import options
+
+
+@click.command("validate")
+@click.argument("suites", nargs=-1, required=True, metavar="SUITE...")
+@options.settings
+@options.as_json
+def command(suites: Sequence[str], settings: Sequence[str], as_json: bool) -> int:
+    """Check suites without running anything; every mistake is shown with its place."""
+    registry = nrbench.load_registry()
+    problems: list[Problem] = []
+    for name in suites:
+        try:
+            loaded = suite.load_suite(suite.find_suite(name), registry, settings=settings)
+        except SuiteError as error:
+            problems += error.problems
+        else:
+            if not as_json:
+                click.echo(f"{name}: valid, {sum(1 for _ in loaded.cells())} cells")
+    if as_json:
+        click.echo(json.dumps([problem.as_json() for problem in problems], indent=2, ensure_ascii=False))
+    elif problems:
+        raise SuiteError(problems)
+    return SuiteError.exit_code if problems else 0

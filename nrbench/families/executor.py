@@ -1,0 +1,80 @@
+"""Executors: where jobs run."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+from nrbench.base.component import Component
+from nrbench.base.errors import DataError, MissingError, NrbenchError, StoreError
+
+Item = TypeVar("Item")
+Value = TypeVar("Value")
+
+FailureKind = Literal["error", "out_of_memory", "timeout", "killed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an item has no value."""
+
+    kind: FailureKind
+    message: str
+    traceback: str = ""
+    refusal: NrbenchError | None = None
+    """The error, if it is not the item's own but would meet every other item too: a full disk, missing data."""
+
+    @classmethod
+    def of(cls, error: BaseException) -> Failure:
+        """Describe an exception; running out of memory is told apart."""
+        message = f"{type(error).__name__}: {error}"
+        hungry = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+        kind: FailureKind = "out_of_memory" if hungry or "DefaultCPUAllocator" in message else "error"
+        refusal = error if isinstance(error, StoreError | DataError | MissingError) else None
+        return cls(kind, message, "".join(traceback.format_exception(error)), refusal)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[Item, Value]):
+    """An item and what became of it."""
+
+    item: Item
+    result: Value | Failure
+
+
+class Executor(Component, family="executors"):
+    """Family: how work is spread; each item comes back exactly once, and one item never takes the others down."""
+
+    @abstractmethod
+    def map(self, work: Callable[[Item], Value], items: Iterable[Item]) -> Iterator[Outcome[Item, Value]]:
+        """Yield an outcome for each item as it finishes; an exception of `work`, or its exit, becomes a `Failure`.
+
+        `KeyboardInterrupt` passes through.
+        """
+
+
+def cores() -> int:
+    """Return the number of cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Serial(Executor):
+    """One item after the other, in this process."""
+
+    name: Literal["serial"] = "serial"
+
+    def map(self, work: Callable[[Item], Value], items: Iterable[Item]) -> Iterator[Outcome[Item, Value]]:
+        for item in items:
+            yield Outcome(item, attempt(work, item))
+
+
+def attempt(work: Callable[[Item], Value], item: Item) -> Value | Failure:
+    """Return the value of an item, or the failure that an exception or an exit amounts to."""
+    try:
+        return work(item)
+    except (Exception, SystemExit) as error:
+        return Failure.of(error)

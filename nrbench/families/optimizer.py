@@ -1,0 +1,54 @@
+"""Optimizers: what moves the weights along the gradient that a method found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+import torch
+from pydantic import Field, model_validator
+from torch import nn
+
+from nrbench.base.component import Frozen
+
+
+class Sgd(Frozen):
+    """Stochastic gradient descent; weight decay is added to the gradient at w, before the momentum."""
+
+    name: Literal["sgd"] = "sgd"
+    lr: float = Field(default=0.05, gt=0)
+    """Learning rate at the start."""
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    """Share of the last update that is kept."""
+    weight_decay: float = Field(default=5e-4, ge=0)
+    """Factor of w in the gradient, for all parameters."""
+    nesterov: bool = False
+    """Nesterov's momentum; it needs a momentum above 0."""
+
+    @model_validator(mode="after")
+    def _has_what_nesterov_needs(self) -> Sgd:
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov needs a momentum above 0")
+        return self
+
+    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """Return torch's optimizer for these parameters."""
+        return torch.optim.SGD(
+            parameters, self.lr, self.momentum, weight_decay=self.weight_decay, nesterov=self.nesterov
+        )
+
+
+class AdamW(Frozen):
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019)."""
+
+    name: Literal["adamw"] = "adamw"
+    lr: float = Field(default=1e-3, gt=0)
+    """Learning rate at the start."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Decay of the averages of the gradient and of its square."""
+    weight_decay: float = Field(default=0.01, ge=0)
+    """Factor of w that a unit of learning rate takes away."""
+
+    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """Return torch's optimizer for these parameters."""
+        return torch.optim.AdamW(parameters, self.lr, self.betas, weight_decay=self.weight_decay)

@@ -1,0 +1,5 @@
+"""From cells to stored results: training, evaluation, store, and the plan of a run."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

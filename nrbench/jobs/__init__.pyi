@@ -1,0 +1,17 @@
+"""What the command line uses, imported when it is first used."""
+
+from .bench import evaluation_costs as evaluation_costs
+from .bench import expected_seconds as expected_seconds
+from .bench import step_costs as step_costs
+from .device import find_device as find_device
+from .device import gpu_workers as gpu_workers
+from .doctor import examined as examined
+from .plan import LOCK as LOCK
+from .plan import LOG as LOG
+from .plan import Options as Options
+from .plan import plan as plan
+from .status import status as status
+from .store import Store as Store
+from .store import exported as exported
+
+__all__: list[str]

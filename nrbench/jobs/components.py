@@ -1,0 +1,18 @@
+"""The components that come with the core."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nrbench.base.component import Component
+from nrbench.families.executor import Serial
+from nrbench.families.hookspecs import hookimpl
+from nrbench.families.schedule import Constant, Cosine, Linear, OffToOn, Quadratic
+from nrbench.families.selection import BestEpoch, Last
+from nrbench.jobs.processes import Processes
+
+
+@hookimpl
+def nrbench_components() -> Iterable[type[Component]]:
+    """The neutral components of the core: schedules, selections, and the executors of one machine."""
+    return [Constant, Linear, Quadratic, OffToOn, Cosine, Last, BestEpoch, Serial, Processes]

@@ -1,0 +1,62 @@
+"""What a job prints in a worker process, kept in a file of its own and bounded."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nrbench.base import disk
+
+LIMIT = 2**20
+"""Bytes of output that are kept; what floods the log loses its beginning."""
+
+
+@contextmanager
+def captured(path: Path | None) -> Iterator[None]:
+    """Send standard output and error to a file for as long as the context lasts, in worker processes only.
+
+    The file is there if something was printed, also when the process is killed.
+    """
+    if path is None or multiprocessing.parent_process() is None:
+        yield
+        return
+    disk.append(path, "")
+    saved = [os.dup(number) for number in (1, 2)]
+    target = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_TRUNC)
+    done = threading.Event()
+    follower = threading.Thread(target=_bound, args=(path, target, done), daemon=True)
+    try:
+        for number in (1, 2):
+            os.dup2(target, number)
+        follower.start()
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        done.set()
+        for number, original in zip((1, 2), saved, strict=True):
+            os.dup2(original, number)
+            os.close(original)
+        follower.join()
+        size = os.fstat(target).st_size
+        os.close(target)
+        if size == 0:
+            disk.remove(path)
+
+
+def _bound(path: Path, target: int, done: threading.Event) -> None:
+    """Keep the end of the output, until the job is through and once more then."""
+    last = False
+    while not last:
+        last = done.wait(0.2)
+        if os.fstat(target).st_size > LIMIT:
+            with path.open("rb") as file:
+                file.seek(-LIMIT // 2, os.SEEK_END)
+                end = file.read(LIMIT // 2)
+            os.ftruncate(target, 0)
+            os.write(target, end)

@@ -1,0 +1,82 @@
+"""The runner: from a suite to its leaderboard, computing only what is not stored."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from nrbench.families.executor import Executor, Serial
+from nrbench.jobs.job import Job
+from nrbench.jobs.results import CellFailure
+from nrbench.jobs.store import Store
+from nrbench.suite.cell import Cell
+
+log = logging.getLogger(__name__)
+
+LOCK = "suite.lock.json"
+"""The resolved suite, written beside its leaderboard."""
+LOG = "run.log"
+"""What happened, as JSON lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a suite asks for and what of it is left to do."""
+
+    cells: tuple[Cell, ...]
+    jobs: tuple[Job, ...]
+    failed: tuple[Cell, ...]
+    """Cells whose stored failure stands, because nobody asked to retry it."""
+
+    @property
+    def missing(self) -> int:
+        """The number of cells to compute."""
+        return sum(len(job.cells) for job in self.jobs)
+
+
+def plan(cells: Iterable[Cell], store: Store, *, force: bool = False, retry_failed: bool = False) -> Plan:
+    """Return the jobs for all cells without a result: one for each training, with its missing cells."""
+    asked = tuple(cells)
+    failed = []
+    missing: dict[str, list[Cell]] = {}
+    for cell in asked:
+        known = None if force else store.result(cell.key)
+        if isinstance(known, CellFailure) and not (retry_failed or known.status == "killed"):
+            failed.append(cell)
+        elif known is None or isinstance(known, CellFailure):
+            missing.setdefault(cell.training.key, []).append(cell)
+    jobs = tuple(Job(cells[0].training, tuple(dict.fromkeys(cells))) for cells in missing.values())
+    return Plan(asked, jobs, tuple(failed))
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a suite is run; none of it changes a number."""
+
+    out: Path = Path("results")
+    data: Path | None = None
+    device: str = "auto"
+    executor: Executor = field(default_factory=Serial)
+    only: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    force: bool = False
+    retry_failed: bool = False
+
+    @property
+    def store(self) -> Store:
+        """Where results are kept."""
+        return Store(Path(self.out) / "store")
+
+    @property
+    def data_root(self) -> Path:
+        """Where data sets are kept."""
+        return (
+            Path(self.data)
+            if self.data
+            else Path(os.environ.get("NRBENCH_DATA_DIR") or user_cache_path("nrbench") / "data")
+        )

@@ -1,0 +1,286 @@
+"""The store: a directory of results under their keys. It knows no suites, and every write of it is whole or absent."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import Field, TypeAdapter, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from nrbench.base import disk
+from nrbench.base.component import Frozen, canonical_json
+from nrbench.base.errors import StoreError, UsageError
+from nrbench.jobs.results import CellFailure, CellResult, Environment
+
+log = logging.getLogger(__name__)
+Model = TypeVar("Model")
+
+
+class EpochRecord(Frozen):
+    """What was seen of one epoch."""
+
+    loss: float
+    passes_per_step: float
+    seconds: float
+    """Time for its steps alone."""
+    scores: dict[str, int] = Field(default_factory=dict)
+    """Right answers by the fingerprint of the scoring."""
+
+
+class CheckpointRecord(Frozen):
+    """Where a training can go on."""
+
+    epoch: int
+    scalars: dict[str, Any]
+    sha256: str
+
+
+class TrainingRecord(Frozen):
+    """The one file that says how far a training is; the tensor files it names are written before it."""
+
+    epochs: tuple[EpochRecord, ...] = ()
+    diverged: bool = False
+    environments: tuple[Environment, ...] = ()
+    """Where its epochs were trained; more than one if it was resumed elsewhere."""
+    checkpoints: tuple[CheckpointRecord, ...] = ()
+    """Where it can go on, the latest last; the one before serves if that is damaged."""
+    kept: dict[int, str] = Field(default_factory=dict)
+    """SHA-256 of the weights of each kept epoch."""
+
+
+class Merged(Frozen):
+    """What came of merging two stores, in cells and trainings."""
+
+    new: int
+    same: int
+    different: tuple[str, ...]
+    """Keys of cells that have another result here."""
+    trainings: int
+    """Trainings that were taken over."""
+
+
+class Store:
+    """`trainings/<key>/` and `cells/<ab>/<key>.json` below a directory.
+
+    A JSON file is two lines: the SHA-256 of its own place and the second line, and the second line. It is checked before
+    anything is parsed; a damaged file is moved aside, reported and treated as absent.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def result(self, key: str) -> CellResult | CellFailure | None:
+        """Return what is stored for a cell."""
+        return read_json(self._cell(key), _RESULT)
+
+    def put(self, key: str, result: CellResult | CellFailure) -> None:
+        """Store the result of a cell; a failure gives way to whatever comes after it.
+
+        The same result again is nothing new. Another result under the same key is put beside the first and raises
+        `StoreError`: the two should have been equal, and only a person can say which is right.
+        """
+        known = self.result(key)
+        if known == result:
+            return
+        if isinstance(known, CellResult) and isinstance(result, CellResult):
+            other = self._cell(f"{key}.{result.fingerprint}")
+            write_json(other, result.model_dump(mode="json"))
+            raise StoreError(f"{self._cell(key)} and {other.name} hold different results of one cell")
+        if not isinstance(known, CellResult):
+            write_json(self._cell(key), result.model_dump(mode="json"))
+
+    def merge(self, other: Store) -> Merged:
+        """Take over what another store has and this one lacks; results of one cell that differ are named, not taken."""
+        new, same, different = 0, 0, []
+        for path in sorted(other.root.glob("cells/??/*.json")):
+            key = path.name.removesuffix(".json")
+            theirs, ours = other.result(key), self.result(key)
+            if not isinstance(theirs, CellResult):
+                continue
+            if isinstance(ours, CellResult):
+                same += ours == theirs
+                different += [key] if ours != theirs else []
+            else:
+                self.put(key, theirs)
+                new += 1
+        trainings = sum(
+            self.training(place.name).take(TrainingStore(place)) for place in other.root.glob("trainings/*")
+        )
+        return Merged(new=new, same=same, different=tuple(different), trainings=trainings)
+
+    def find(self, start: str) -> str:
+        """Return the key of the one cell with a result whose key starts like this; raise `UsageError` else."""
+        paths = self.root.glob(f"cells/??/{start}*.json") if start.isalnum() else ()
+        keys = sorted(path.name.removesuffix(".json") for path in paths if path.name.count(".") == 1)
+        if len(keys) != 1:
+            which = f"{len(keys)} cells" if keys else "no cell"
+            raise UsageError(f"{which} with a key that starts with {start!r} in {self.root}")
+        return keys[0]
+
+    def discard(self, key: str) -> None:
+        """Forget the result of a cell."""
+        disk.remove(self._cell(key))
+
+    def training(self, key: str) -> TrainingStore:
+        """Return the place of a training."""
+        return TrainingStore(self.root / "trainings" / key)
+
+    def _cell(self, key: str) -> Path:
+        return self.root / "cells" / key[:2] / f"{key}.json"
+
+
+_RESULT: TypeAdapter[CellResult | CellFailure] = TypeAdapter(CellResult | CellFailure)
+_RECORD: TypeAdapter[TrainingRecord] = TypeAdapter(TrainingRecord)
+
+
+class TrainingStore:
+    """One training: `spec.json`, `record.json`, `checkpoint-<n>.safetensors`, `epochs/<n>.safetensors`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def record(self) -> TrainingRecord:
+        """Return how far it is; a record that is empty if it never ran."""
+        return read_json(self.root / "record.json", _RECORD) or TrainingRecord()
+
+    def write(self, record: TrainingRecord, *, spec: Mapping[str, Any]) -> None:
+        """Store the record, and beside it what the training is, for people; then drop files no longer named."""
+        if not (self.root / "spec.json").exists():
+            write_json(self.root / "spec.json", spec)
+        write_json(self.root / "record.json", record.model_dump(mode="json"))
+        named = {self._weights(epoch) for epoch in record.kept}
+        named |= {self._checkpoint(checkpoint.epoch) for checkpoint in record.checkpoints}
+        for path in [*self.root.glob("*.safetensors"), *self.root.glob("epochs/*.safetensors")]:
+            if path not in named:
+                disk.remove(path)
+
+    def take(self, other: TrainingStore) -> bool:
+        """Take over another training's files unless there is one here; return whether it was taken."""
+        record = other.record()
+        if not record.epochs or self.record().epochs:
+            return False
+        names = [self._weights(epoch).relative_to(self.root) for epoch in record.kept]
+        names += [self._checkpoint(checkpoint.epoch).relative_to(self.root) for checkpoint in record.checkpoints]
+        for name in names:
+            content = disk.read(other.root / name)
+            if content is not None:
+                disk.write(self.root / name, content)
+        disk.write(self.root / "spec.json", disk.read(other.root / "spec.json") or b"")
+        write_json(self.root / "record.json", record.model_dump(mode="json"))
+        return True
+
+    def save_weights(self, epoch: int, tensors: dict[str, Tensor]) -> str:
+        """Store the weights of an epoch and return their SHA-256."""
+        return write_tensors(self._weights(epoch), tensors)
+
+    def weights(self, record: TrainingRecord, epoch: int) -> dict[str, Tensor] | None:
+        """Return the weights of a kept epoch, None when they are missing or damaged."""
+        return read_tensors(self._weights(epoch), record.kept[epoch]) if epoch in record.kept else None
+
+    def save_checkpoint(self, epoch: int, tensors: dict[str, Tensor]) -> str:
+        """Store the tensors of a checkpoint and return their SHA-256."""
+        return write_tensors(self._checkpoint(epoch), tensors)
+
+    def checkpoint(self, record: CheckpointRecord) -> dict[str, Tensor] | None:
+        """Return the tensors of a checkpoint, None when they are missing or damaged."""
+        return read_tensors(self._checkpoint(record.epoch), record.sha256)
+
+    def _weights(self, epoch: int) -> Path:
+        return self.root / "epochs" / f"{epoch}.safetensors"
+
+    def _checkpoint(self, epoch: int) -> Path:
+        return self.root / f"checkpoint-{epoch}.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """The weights of a cell as the content of a file."""
+
+    cell: str
+    training: str
+    epoch: int
+    content: bytes
+
+
+def exported(store: Store, start: str) -> Exported:
+    """Return the weights that the cell whose key starts like this was judged on, as a safetensors file.
+
+    Raise `UsageError` when there is no such cell, or it has no weights, and `StoreError` when they are lost.
+    """
+    cell = store.find(start)
+    result = store.result(cell)
+    if not isinstance(result, CellResult) or result.status != "ok":
+        raise UsageError(f"cell {cell} was not judged: {'nothing' if result is None else result.status}")
+    place = store.training(result.training)
+    tensors = place.weights(place.record(), result.epoch)
+    if tensors is None:
+        raise StoreError(f"the weights of epoch {result.epoch} in {place.root} are lost; run its suite with --force")
+    about = {"cell": cell, "training": result.training, "epoch": str(result.epoch)}
+    return Exported(cell, result.training, result.epoch, save(tensors, metadata=about))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write plain data under a checksum of it and of the place it belongs to."""
+    body = canonical_json(value).encode()
+    disk.write(path, _head(path, body) + b"\n" + body + b"\n")
+
+
+def read_json(path: Path, model: TypeAdapter[Model]) -> Model | None:
+    """Return the checked content of a file, None when it is absent or, after moving it aside, damaged."""
+    content = disk.read(path)
+    if content is None:
+        return None
+    head, _, body = content.partition(b"\n")
+    body = body.removesuffix(b"\n")
+    if head != _head(path, body):
+        _set_aside(path, "its checksum does not match")
+        return None
+    try:
+        return model.validate_json(body)
+    except ValidationError as error:
+        _set_aside(path, f"it is of another version ({error.error_count()} fields differ)")
+        return None
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor]) -> str:
+    """Write contiguous CPU tensors and return the SHA-256 of the file."""
+    content = save(tensors)
+    disk.write(path, content)
+    return _sha256(content)
+
+
+def read_tensors(path: Path, sha256: str) -> dict[str, Tensor] | None:
+    """Return the tensors of a file whose checksum is known, None when it is absent or, after moving it aside, damaged."""
+    content = disk.read(path)
+    if content is None:
+        return None
+    if _sha256(content) != sha256:
+        _set_aside(path, "its checksum does not match")
+        return None
+    try:
+        return load(content)
+    except SafetensorError as error:
+        _set_aside(path, str(error))
+        return None
+
+
+def _set_aside(path: Path, reason: str) -> None:
+    log.warning("%s is damaged (%s): moved aside, and computed again when it is needed", path, reason)
+    disk.move(path, path.with_name(f"{path.name}.damaged"))
+
+
+def _head(path: Path, body: bytes) -> bytes:
+    place = f"{path.parent.name}/{path.name}\n".encode()  # so that a file that was swapped for another is damaged
+    return json.dumps({"sha256": _sha256(place + body)}).encode()
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

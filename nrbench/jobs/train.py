@@ -1,0 +1,174 @@
+"""Training: one network, from its first weights to its last, an epoch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from nrbench.base.chance import TrainingChance, derive
+from nrbench.families.dataset import Images
+from nrbench.families.displacement import Weights
+from nrbench.families.step import State, Step
+from nrbench.jobs.batches import Batches, Normalisation
+from nrbench.jobs.device import autocast
+from nrbench.suite.cell import Training
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """All that a training needs to go on after an epoch as if it had never stopped; there is no generator state."""
+
+    epoch: int
+    tensors: dict[str, Tensor]
+    scalars: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A network at the end of an epoch; epoch 0 is the network as it was initialised."""
+
+    epoch: int
+    loss: float
+    """Mean over the epoch's images of the loss that was differentiated; NaN or infinite when the training diverged."""
+    passes_per_step: float
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    training: Training
+    state: State
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return a copy of the parameters and buffers to be judged, contiguous and on the CPU, by name."""
+        judged = self.model.state_dict() | dict(self.training.method.evaluation_weights(self.state) or {})
+        return {name: _copy(tensor) for name, tensor in judged.items()}
+
+    def checkpoint(self) -> Checkpoint:
+        """Return a copy of everything the rest of the training depends on."""
+        values: dict[str, Any] = {f"model/{name}": tensor for name, tensor in self.model.state_dict().items()}
+        for index, parameter in enumerate(self.model.parameters()):
+            slots = self.optimizer.state.get(parameter, {})
+            values |= {f"optimizer/{index}/{slot}": value for slot, value in slots.items()}
+        values |= {f"method/{name}": value for name, value in self.state.items()}
+        tensors = {name: _copy(value) for name, value in values.items() if isinstance(value, Tensor)}
+        return Checkpoint(self.epoch, tensors, {name: value for name, value in values.items() if name not in tensors})
+
+
+def train(
+    training: Training,
+    images: Images,
+    normalise: Normalisation,
+    *,
+    num_classes: int,
+    device: torch.device,
+    checkpoint: Checkpoint | None = None,
+) -> Iterator[Trained]:
+    """Yield the network after every epoch that is left; the same object each time, so copy what should last.
+
+    `images` are the training images alone, on `device`. Torch's default generator is used up.
+    """
+    recipe = training.recipe
+    model = initial_model(training, num_classes, images.images.shape, device)
+    optimizer = recipe.optimizer.build(model.parameters())
+    state = _restored(checkpoint, model, optimizer)
+    batches = Batches(images, normalise, recipe, training.seed)
+    criterion = partial(cross_entropy, label_smoothing=recipe.label_smoothing)
+    layout = {name: (p.shape, p.stride()) for name, p in model.named_parameters() if _is_dense(p)}
+    total = training.epochs * len(batches)
+    now = partial(Trained, model=model, optimizer=optimizer, training=training, state=state)
+    if total == 0:
+        given = training.method.given_weights(training.seed)
+        if given is not None:
+            copy_into(model, given)
+        yield now(epoch=0, loss=0.0, passes_per_step=0.0)
+
+    for epoch in range(checkpoint.epoch + 1 if checkpoint else 1, training.epochs + 1):
+        model.train()
+        loss = torch.zeros((), device=device)
+        passes = 0.0
+        for number, (batch, labels) in enumerate(batches.epoch(epoch), start=(epoch - 1) * len(batches)):
+            for group in optimizer.param_groups:
+                group["lr"] = recipe.optimizer.lr * recipe.lr_schedule(number / total)
+            step = Step(
+                model=model,
+                images=batch,
+                labels=labels,
+                criterion=criterion,
+                progress=number / total,
+                chance=TrainingChance(training.seed, number, layout, device=device),
+                state=state,
+                dropout_seed=derive("dropout", training.seed, number) & 0xFFFF_FFFF,
+                bn_statistics=recipe.bn_statistics,
+                autocast=autocast(recipe, device),
+            )
+            loss += training.method.backward(step) * len(labels)
+            step.finish()
+            optimizer.step()
+            training.method.after_update(step)
+            optimizer.zero_grad(set_to_none=True)
+            passes += step.passes
+        model.eval()
+        yield now(epoch=epoch, loss=loss.item() / len(images), passes_per_step=passes / len(batches))
+
+
+def initial_model(training: Training, num_classes: int, shape: torch.Size, device: torch.device) -> nn.Module:
+    """Return the network of a training at epoch 0: its weights depend on backbone and seed alone."""
+    torch.manual_seed(derive("initial weights", training.seed) & 0xFFFF_FFFF)
+    channels, height, width = shape[1:]
+    built = training.backbone.build(num_classes=num_classes, input_shape=(channels, height, width)).eval()
+    memory_format = torch.channels_last if training.recipe.channels_last else torch.contiguous_format
+    model: nn.Module = built.to(device=device, memory_format=memory_format)  # type: ignore[call-overload]
+    if training.recipe.compile:
+        model.compile()  # in place: the names of parameters stay, and displaced weights are inputs of the same graph
+    return model
+
+
+def _restored(checkpoint: Checkpoint | None, model: nn.Module, optimizer: torch.optim.Optimizer) -> State:
+    """Bring model and optimizer to where a checkpoint was taken and return the method's state there."""
+    state: State = {}
+    if checkpoint is None:
+        return state
+    values = checkpoint.tensors | checkpoint.scalars
+    copy_into(
+        model, {name.removeprefix("model/"): value for name, value in values.items() if name.startswith("model/")}
+    )
+    parameters = list(model.parameters())
+    for name, value in values.items():
+        kind, _, rest = name.partition("/")
+        if kind == "method":
+            state[rest] = value.to(parameters[0].device) if isinstance(value, Tensor) else value
+        elif kind == "optimizer":
+            index, _, slot = rest.partition("/")
+            parameter = parameters[int(index)]
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                value = torch.empty_like(parameter, requires_grad=False).copy_(value)  # in the weight's own layout
+            optimizer.state[parameter][slot] = value
+    return state
+
+
+def copy_into(model: nn.Module, weights: Weights) -> None:
+    """Write stored weights into a model, keeping its memory format: load_state_dict(assign=True) would change it.
+
+    Raise `ValueError` for weights of another network.
+    """
+    own = model.state_dict()
+    unlike = own.keys() ^ weights.keys()
+    unlike |= {name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape}
+    if unlike:
+        some = ", ".join(sorted(unlike)[:3]) + (" …" if len(unlike) > 3 else "")
+        raise ValueError(f"weights of another network: missing, unknown or of another shape are {len(unlike)}: {some}")
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(weights[name])
+
+
+def _copy(tensor: Tensor) -> Tensor:
+    return tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+
+
+def _is_dense(parameter: Tensor) -> bool:
+    return parameter.is_contiguous() or parameter.is_contiguous(memory_format=torch.channels_last)

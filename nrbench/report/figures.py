@@ -1,0 +1,137 @@
+"""Figures: accuracy against the strength of the noise, one for each table whose columns are strengths; needs matplotlib."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from nrbench.base.component import Component, canonical, parameter
+from nrbench.board.leaderboard import Leaderboard
+from nrbench.board.tables import PivotTable
+from nrbench.families.noise import NoiseModel
+from nrbench.report.pivots import pivot_title
+from nrbench.report.table import Table
+from nrbench.suite.suite import Benchmark
+
+MOST_LINES = 14
+"""Tables with more lines are not drawn: nobody could tell them apart."""
+MARKERS = "osD^vP*Xdhp<>8"
+
+Point = tuple[float, float, float]
+"""Strength of the noise, accuracy and weight uncertainty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """The columns of a table that differ in one parameter of their noise model, and the column without noise."""
+
+    noise: str
+    parameter: str
+    lines: Mapping[str, Sequence[Point]]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A picture of a table."""
+
+    title: str
+    svg: bytes
+
+
+def figures(board: Leaderboard, benchmark: Benchmark, tables: Sequence[Table]) -> Iterator[Figure]:
+    """Yield a figure for each table that has strengths of noise as its columns; none where matplotlib is not installed."""
+    if find_spec("matplotlib") is None:
+        return
+    noise = benchmark.section("noise")
+    for table in board.tables:
+        if panels := list(_panels(_of_pivot(table), table.noises, noise)):
+            yield Figure(pivot_title(table), _svg(panels, pivot_title(table)))
+    for plain in tables:
+        if panels := list(_panels(_of_table(plain), plain.columns, noise)):
+            yield Figure(plain.title, _svg(panels, plain.title))
+
+
+Values = Mapping[str, Sequence[tuple[float, float] | None]]
+"""Accuracy and weight uncertainty of each column, by line."""
+
+
+def _of_pivot(table: PivotTable) -> Values:
+    return {
+        (f"{line.group}, {line.label}" if line.group else line.label): [
+            None if cell is None or cell.accuracy is None else (cell.accuracy, cell.weight_std or 0.0)
+            for cell in line.cells
+        ]
+        for line in table.lines
+    }
+
+
+def _of_table(table: Table) -> Values:
+    return {
+        line.method: [
+            None if e.row is None or e.row.accuracy is None else (e.row.accuracy, e.row.weight_std or 0.0)
+            for e in line.entries
+        ]
+        for line in table.lines
+    }
+
+
+def _panels(values: Values, columns: Sequence[str | None], noise: Mapping[str, NoiseModel]) -> Iterator[Panel]:
+    if len(values) > MOST_LINES:
+        return
+    known = {index: noise[label] for index, label in enumerate(columns) if label is not None and label in noise}
+    clean = [index for index, model in known.items() if model.clean]
+    for kind in dict.fromkeys(model.name for model in known.values() if not model.clean):
+        family = {index: model for index, model in known.items() if model.name == kind}
+        varying = _varying(list(family.values()))
+        if varying is None:
+            continue
+        strengths = [(index, 0.0) for index in clean]
+        strengths += [(index, float(parameter(model, varying))) for index, model in family.items()]
+        lines = {
+            label: [(x, *point) for index, x in sorted(strengths, key=lambda pair: pair[1]) if (point := points[index])]
+            for label, points in values.items()
+        }
+        if any(lines.values()):
+            yield Panel(kind, varying, lines)
+
+
+def _varying(models: Sequence[Component]) -> str | None:
+    """Return the one field in which noise models of a kind differ, if it is a number."""
+    fields = [name for name in type(models[0]).model_fields if name != "name"]
+    differ = [name for name in fields if len({repr(canonical(getattr(model, name))) for model in models}) > 1]
+    one = differ[0] if len(differ) == 1 else None
+    return one if one is not None and isinstance(getattr(models[0], one), int | float) else None
+
+
+def _svg(panels: Sequence[Panel], title: str) -> bytes:
+    """Return the same bytes for the same panels: no date, and ids that do not depend on chance."""
+    import matplotlib
+
+    with matplotlib.rc_context({"svg.hashsalt": "nrbench", "svg.fonttype": "none", "font.family": "sans-serif"}):
+        from matplotlib.figure import Figure as Canvas
+
+        canvas = Canvas(figsize=(4.6 * len(panels) + 2.6, 4.2), layout="constrained")
+        axes = canvas.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+        for axis, panel in zip(axes, panels, strict=True):
+            for number, (label, points) in enumerate(panel.lines.items()):
+                x, y, spread = zip(*points, strict=True) if points else ((), (), ())
+                axis.errorbar(
+                    x, y, spread, label=_plain(label), marker=MARKERS[number % len(MARKERS)], markersize=4,
+                    linewidth=1.2, capsize=2, color=matplotlib.colormaps["tab20"](number % 20),
+                )  # fmt: skip
+            axis.set_xlabel(_plain(f"{panel.noise}: {panel.parameter}"))
+            axis.grid(alpha=0.3)
+        axes[0].set_ylabel("accuracy, %")
+        canvas.suptitle(_plain(title), fontsize=11)
+        canvas.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=9)
+        stream = io.BytesIO()
+        canvas.savefig(stream, format="svg", metadata={"Date": None})
+    return stream.getvalue()
+
+
+def _plain(text: str) -> str:
+    """Return a text in which matplotlib sees no formula, and takes no legend entry for one to hide."""
+    plain = text.replace("$", r"\$")
+    return f" {plain}" if plain.startswith("_") else plain

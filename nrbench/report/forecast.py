@@ -1,0 +1,142 @@
+"""The forecast: what is left of a suite, in trainings, passes, seconds and bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import sqrt
+from pathlib import Path
+
+import torch
+
+from nrbench.base.component import Frozen
+from nrbench.base.statistics import quantile, t_quantile
+from nrbench.families.dataset import Dataset, load_splits
+from nrbench.jobs.plan import Plan
+from nrbench.jobs.store import Store
+from nrbench.report.cost import costs
+from nrbench.suite.suite import Benchmark
+
+
+class Forecast(Frozen):
+    """What a run would do; the numbers are of what is not stored yet."""
+
+    trainings: int
+    cells: int
+    """Cells to compute."""
+    cached_cells: int
+    """Cells that have a result."""
+    failed_cells: int
+    """Cells whose stored failure stands unless failures are retried."""
+    shared_trainings: int
+    """Trainings that a collection's suites ask for again; they are made once."""
+    shared_cells: int
+    """Cells that a collection's suites ask for again."""
+    passes: float
+    """Epochs of training times the passes of each step: forward-backward passes over the training set, SGD's being 1."""
+    noisy_passes: int
+    """Forward passes over the test set for the report draws."""
+    seconds: float | None
+    """Time on one worker: for the training, from what this suite's trainings took here before, None when none did; where a
+    plan measures, for training and judging, from a few real steps."""
+    disk_bytes: int | None
+    """Room for the weights that stay stored; None when a data set is not there."""
+    resolution: float | None
+    """Standard errors a paired difference must span to be told from zero at 95 % with so many seeds; None for one."""
+
+    gap: float | None
+    """Percentage points between two methods that so many seeds and draws resolve on average, at the median uncertainty
+    between seeds that the reference printed; None without a reference."""
+
+    def described(self) -> Iterator[tuple[str, str]]:
+        """Yield every number with its name, for people."""
+        yield "trainings", f"{self.trainings}"
+        yield "cells to compute", f"{self.cells}"
+        yield "cells stored", f"{self.cached_cells}"
+        if self.failed_cells:
+            yield "cells that failed before", f"{self.failed_cells}"
+        if self.shared_trainings:
+            yield "shared by several suites", f"{self.shared_trainings} trainings, {self.shared_cells} cells"
+        yield "epochs of forward-backward passes", f"{self.passes:,.0f}"
+        yield "noisy passes over the test sets", f"{self.noisy_passes:,}"
+        yield (
+            "time on one worker",
+            "unknown until something was trained, or --measure" if self.seconds is None else f"{self.seconds:.0f} s",
+        )
+        yield "disk", "unknown" if self.disk_bytes is None else f"{self.disk_bytes / 2**20:.1f} MiB"
+        if self.resolution is not None:
+            points = "" if self.gap is None else f": {self.gap:.2f} points at the reference's median uncertainty"
+            yield "a difference is resolved beyond", f"{self.resolution:.2f} standard errors over seeds{points}"
+
+
+def forecast(benchmark: Benchmark, plan: Plan, store: Store, data: Path) -> Forecast:
+    """Return what is left to do for a plan; nothing is trained, and no weights are made."""
+    spent = {
+        (suite.methods[m].fingerprint, suite.backbones[b].fingerprint, suite.datasets[d].fingerprint): cost.seconds
+        for suite in benchmark.parts
+        for (m, b, d), cost in costs(suite, store).items()
+    }
+    seconds, passes = 0.0, 0.0
+    known = True
+    for job in plan.jobs:
+        training = job.training
+        key = (training.method.fingerprint, training.backbone.fingerprint, training.dataset.fingerprint)
+        known = known and key in spent
+        seconds += spent.get(key, 0.0)
+        passes += training.epochs * training.method.planned_passes()
+    shared_trainings, shared_cells = _shared(benchmark) if len(benchmark.parts) > 1 else (0, 0)
+    seeds = benchmark.parts[0].seeds
+    return Forecast(
+        trainings=len(plan.jobs),
+        cells=plan.missing,
+        cached_cells=len(plan.cells) - plan.missing - len(plan.failed),
+        failed_cells=len(plan.failed),
+        shared_trainings=shared_trainings,
+        shared_cells=shared_cells,
+        passes=passes,
+        noisy_passes=sum(cell.draws for job in plan.jobs for cell in job.cells if cell.noise.random),
+        seconds=seconds if known else None,
+        disk_bytes=_disk(plan, data),
+        resolution=t_quantile(seeds) if seeds > 1 else None,
+        gap=_gap(benchmark, seeds),
+    )
+
+
+def _shared(benchmark: Benchmark) -> tuple[int, int]:
+    """Return how many trainings and cells its suites ask for again."""
+    trainings = sum(len(suite.training_names()) for suite in benchmark.parts) - len(benchmark.training_names())
+    cells = sum(1 for suite in benchmark.parts for _ in suite.cells()) - sum(1 for _ in benchmark.cells())
+    return trainings, cells
+
+
+def _gap(benchmark: Benchmark, seeds: int) -> float | None:
+    """Return the half width of the t interval of a difference whose sides spread as the median of the reference does."""
+    references = [each.reference for each in (benchmark, *benchmark.parts) if each.reference is not None]
+    spreads = [row.weight_std for row in references[0].rows if row.weight_std is not None] if references else []
+    if not spreads or seeds < 2:
+        return None
+    return t_quantile(seeds) * sqrt(2 / seeds) * quantile(spreads, 0.5)
+
+
+def _loaded_shape(dataset: Dataset, data: Path) -> tuple[int, tuple[int, int, int]]:
+    splits = load_splits(dataset, data)
+    return splits.num_classes, splits.input_shape
+
+
+def _disk(plan: Plan, data: Path) -> int | None:
+    sizes: dict[tuple[str, str], int] = {}
+    total = 0
+    try:
+        for job in plan.jobs:
+            training = job.training
+            key = (training.backbone.fingerprint, training.dataset.fingerprint)
+            if key not in sizes:
+                classes, shape = training.dataset.shape or _loaded_shape(training.dataset, data)
+                with torch.device("meta"):
+                    model = training.backbone.build(num_classes=classes, input_shape=shape)
+                sizes[key] = sum(tensor.nbytes for tensor in model.state_dict().values())
+            all_epochs = training.epochs * sizes[key]
+            kept = all_epochs if all_epochs <= training.recipe.keep_epochs else sizes[key] * (len(job.cells) + 1)
+            total += kept + 2 * sizes[key]  # a checkpoint also holds the momentum
+    except Exception:  # a run will say what is wrong; a plan says what it can
+        return None
+    return total

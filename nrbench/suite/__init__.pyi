@@ -1,0 +1,13 @@
+"""What the command line uses, imported when it is first used."""
+
+from .describe import described as described
+from .describe import listed as listed
+from .read import load_suite as load_suite
+from .read import locked_suite as locked_suite
+from .read import read_component as read_component
+from .read import written_component as written_component
+from .schema import component_schema as component_schema
+from .schema import suite_schema as suite_schema
+from .suite import find_suite as find_suite
+
+__all__: list[str]

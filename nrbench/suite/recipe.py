@@ -1,0 +1,66 @@
+"""The recipe of a training: everything but the data, the backbone, the method and the seed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+
+from nrbench.base.component import NOT_IN_KEY, Frozen
+from nrbench.families.optimizer import AdamW, Sgd
+from nrbench.families.schedule import Cosine, Schedule
+from nrbench.families.step import BatchNormStatistics
+
+
+class Recipe(Frozen):
+    """How every method of a suite is trained."""
+
+    epochs: int = Field(default=200, ge=0)
+    """Passes over the training images."""
+    batch_size: int = Field(default=128, ge=2)
+    """Images in a step; the last batch of an epoch may have fewer."""
+    evaluation_batch: int = Field(default=500, ge=1)
+    """Images in a forward pass of an evaluation."""
+    optimizer: Annotated[Sgd | AdamW, Field(discriminator="name")] = Sgd()
+    """What moves the weights along the gradient that the method found."""
+    lr_schedule: Schedule = Cosine()
+    """The learning rate of each step, as a factor of the optimizer's `lr`."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the target spread evenly over all classes, as torch does."""
+    augment: tuple[Literal["crop", "flip"], ...] = ("crop", "flip")
+    """Random crop after padding with 4 zeros, random horizontal flip."""
+    held_out: float = Field(default=0.1, ge=0, lt=1)
+    """The share of the training images kept apart to choose epochs on; the same for every method and seed."""
+    bn_statistics: BatchNormStatistics = "first"
+    """Which passes of a step update BatchNorm's running statistics: SAM's first pass is clean, RWP's only one perturbed."""
+    precision: Literal["float32", "tf32", "bfloat16", "auto"] = "float32"
+    """`bfloat16` is autocast with float32 weights; `auto` takes it where the device computes in it. `tf32` lets an NVIDIA
+    GPU round the factors of products to 10 bits; elsewhere it is float32."""
+    channels_last: bool = True
+    """The memory format of images and convolutions."""
+    compile: bool = False
+    """Whether torch compiles the network; meant for a GPU, where it was not measured. On a CPU compiling costs more time
+    than it saves on a network that is trained for minutes. It needs a C++ compiler, and rounds differently."""
+    threads: int = Field(default=1, ge=1)
+    """Threads per job, part of the recipe because one and two threads round differently."""
+    keep_epochs: Annotated[int, NOT_IN_KEY] = Field(default=2**30, ge=0)
+    """All epochs of a training stay stored while they take fewer bytes than this, so that a cell asked for later can be
+    judged without training again. It changes no result and is in no key."""
+
+    checkpoint_every: Annotated[int, NOT_IN_KEY] = Field(default=1, ge=1)
+    """Epochs between checkpoints, where an interrupted training goes on. It changes no result and is in no key."""
+
+    def for_device(self, device: torch.device) -> Recipe:
+        """Return the recipe with `precision: auto` made concrete for a device."""
+        if self.precision != "auto":
+            return self
+        return self.replace(precision="bfloat16" if computes_in_bfloat16(device) else "float32")
+
+
+def computes_in_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is faster than float32 on this device, because the hardware multiplies in it."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

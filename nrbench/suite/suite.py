@@ -1,0 +1,228 @@
+"""Suites: every cell that a YAML file asks for, and collections of several such products."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import torch
+from pydantic import AfterValidator, Field
+
+from nrbench.base.component import Component, Frozen, Name
+from nrbench.base.errors import UsageError, did_you_mean
+from nrbench.families.backbone import Backbone
+from nrbench.families.claim import Claim
+from nrbench.families.dataset import Dataset
+from nrbench.families.method import Method
+from nrbench.families.noise import NoiseModel
+from nrbench.families.row import matches
+from nrbench.families.selection import BestEpoch, Selection
+from nrbench.suite.cell import BatchNorm, Cell, Evaluation, Training
+from nrbench.suite.recipe import Recipe
+from nrbench.suite.reference import Reference
+from nrbench.suite.table import Pivot
+
+SECTIONS: Mapping[str, type[Component]] = {
+    "datasets": Dataset,
+    "backbones": Backbone,
+    "methods": Method,
+    "noise": NoiseModel,
+    "selections": Selection,
+}
+"""The sections of a suite that map labels to components."""
+
+DEFAULT_SELECTION = "best epoch on validation"
+
+
+def _is_no_store(name: str) -> str:
+    if name == "store":
+        raise ValueError("'store' is the name of the directory of all results")
+    return name
+
+
+class Report(Frozen):
+    """What the leaderboard compares."""
+
+    baseline: str | None = None
+    """The label of the method that differences and relative times are taken to; the first method if it is not said."""
+
+
+class Benchmark(Frozen):
+    """What can be run and has a leaderboard: a suite, or a collection of suites."""
+
+    name: Annotated[Name, AfterValidator(_is_no_store)]
+    """Names the directory of the leaderboard."""
+    description: str = ""
+    """Shown on the leaderboard."""
+    tables: tuple[Pivot, ...] = ()
+    """Tables of one's own, in the place of one for each backbone and data set."""
+    claims: dict[str, Claim] = Field(default_factory=dict)
+    """Sentences to be checked against the rows."""
+    reference: Reference | None = None
+    """Printed numbers to be shown beside."""
+
+    @property
+    @abstractmethod
+    def parts(self) -> tuple[Suite, ...]:
+        """The suites it is made of, each a whole product."""
+
+    def for_device(self, device: torch.device) -> Self:
+        """Return it with everything that depends on the device made concrete."""
+        raise NotImplementedError
+
+    def section(self, name: str) -> dict[str, Any]:
+        """Return the components of a section by label, over all parts."""
+        return {label: component for part in self.parts for label, component in getattr(part, name).items()}
+
+    def columns(self) -> Iterator[Column]:
+        """Yield the combinations that methods are judged under, part after part."""
+        return iter(dict.fromkeys(column for part in self.parts for column in part.own_columns()))
+
+    def cells(self, *, only: Sequence[str] = (), exclude: Sequence[str] = ()) -> Iterator[Cell]:
+        """Yield every cell once, trainings kept together; `only` and `exclude` are patterns for labels.
+
+        A cell is left out if patterns are given in `only` and none matches one of its labels, or if one in `exclude` does.
+        """
+        asked: dict[str, list[Cell]] = {}
+        for part in self.parts:
+            for cell in part.own_cells(only=only, exclude=exclude):
+                asked.setdefault(cell.training.key, []).append(cell)
+        for cells in asked.values():
+            yield from {cell.key: cell for cell in cells}.values()
+
+    def labels(self) -> list[str]:
+        """Return every label that a pattern can match."""
+        return [label for section in SECTIONS for label in self.section(section)]
+
+    def training_names(self) -> dict[str, str]:
+        """Return what people call the trainings, by key."""
+        return {
+            part.training(dataset, backbone, method, seed).key: f"{method}, {backbone}, {dataset}, seed {seed}"
+            for part in self.parts
+            for method, backbone, dataset, seed in product(
+                part.methods, part.backbones, part.datasets, range(part.seeds)
+            )
+        }
+
+    def lock(self) -> bytes:
+        """Return everything that was resolved, as JSON; see `locked_suite`."""
+        return self.model_dump_json(indent=2).encode() + b"\n"
+
+
+class Suite(Benchmark):
+    """Every method × noise model × backbone × data set × selection, with so many seeds and draws."""
+
+    seeds: int = Field(default=5, ge=1, le=1000)
+    """Trainings of everything, with seeds 0, 1, …: nobody picks them."""
+    draws: int = Field(default=10, ge=1, le=100_000)
+    """Noisy copies of each trained network."""
+    datasets: dict[str, Dataset] = Field(min_length=1)
+    """What is learned."""
+    backbones: dict[str, Backbone] = Field(min_length=1)
+    """What is trained."""
+    recipe: Recipe = Recipe()
+    """How everything is trained, whatever the method."""
+    selections: dict[str, Selection] = Field(default={DEFAULT_SELECTION: BestEpoch()}, min_length=1)
+    """Which epoch's weights are judged; one training serves all selections."""
+    methods: dict[str, Method] = Field(min_length=1)
+    """What is compared."""
+    noise: dict[str, NoiseModel] = Field(min_length=1)
+    """What the weights meet when they are judged."""
+    evaluation: Evaluation = Evaluation()
+    """How they are judged."""
+    report: Report = Report()
+    """What the leaderboard compares with."""
+
+    @property
+    def parts(self) -> tuple[Suite, ...]:
+        return (self,)
+
+    @property
+    def baseline(self) -> str:
+        """The label of the method that the others are compared with."""
+        return self.report.baseline or next(iter(self.methods))
+
+    def for_device(self, device: torch.device) -> Self:
+        return self.replace(recipe=self.recipe.for_device(device))
+
+    def own_columns(self) -> Iterator[Column]:
+        """Yield the combinations that every method is judged under, in the order of the file."""
+        sections = (self.datasets, self.backbones, self.selections, self.evaluation.modes, self.noise)
+        return (Column(*labels) for labels in product(*sections))
+
+    def training(self, dataset: str, backbone: str, method: str, seed: int) -> Training:
+        """Return one training by its labels."""
+        return Training(self.datasets[dataset], self.backbones[backbone], self.methods[method], self.recipe, seed)
+
+    def cell(self, column: Column, method: str, seed: int, *, training: Training | None = None) -> Cell:
+        """Return one cell by its labels; a training that is at hand is taken as it is."""
+        noise = self.noise[column.noise]
+        training = training or self.training(column.dataset, column.backbone, method, seed)
+        draws = self.draws if noise.random else 1
+        return Cell(training, noise, draws, self.selections[column.selection], column.batch_norm)
+
+    def own_cells(self, *, only: Sequence[str] = (), exclude: Sequence[str] = ()) -> Iterator[Cell]:
+        """Yield every cell, trainings kept together; see `cells`."""
+        trainings: dict[tuple[str, str, str, int], list[Column]] = {}
+        for column in self.own_columns():
+            for method in self.methods:
+                labels = (method, column.dataset, column.backbone, column.selection, column.noise)
+                if only and not any(matches(only, label) for label in labels):
+                    continue
+                if any(matches(exclude, label) for label in labels):
+                    continue
+                for seed in range(self.seeds):
+                    trainings.setdefault((column.dataset, column.backbone, method, seed), []).append(column)
+        for (dataset, backbone, method, seed), columns in trainings.items():
+            training = self.training(dataset, backbone, method, seed)
+            for column in columns:
+                yield self.cell(column, method, seed, training=training)
+
+
+class Collection(Benchmark):
+    """Several suites under one leaderboard. What they share is computed once; a label means the same in all of them."""
+
+    suites: tuple[Suite, ...] = Field(min_length=1)
+    """The suites, each with its own tables, claims and ranking."""
+
+    @property
+    def parts(self) -> tuple[Suite, ...]:
+        return self.suites
+
+    def for_device(self, device: torch.device) -> Self:
+        return self.replace(suites=tuple(suite.for_device(device) for suite in self.suites))
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """The labels of what a method is judged under."""
+
+    dataset: str
+    backbone: str
+    selection: str
+    batch_norm: BatchNorm
+    noise: str
+
+
+def find_suite(name: str | Path) -> Path:
+    """Return the file of a suite given by path or, for one that comes with nrbench, by name."""
+    path = Path(name)
+    if path.is_file() or path.suffix in (".yaml", ".yml"):
+        return path
+    shipped = shipped_suites()
+    if str(name) in shipped:
+        return shipped[str(name)]
+    hint = did_you_mean(name, list(shipped))
+    raise UsageError(f"no file and no suite named {str(name)!r}; {hint or 'there are ' + ', '.join(shipped)}")
+
+
+def shipped_suites() -> dict[str, Path]:
+    """Return the suites that come with nrbench, by name."""
+    package = Path(__file__).parent.parent
+    folder = next(place for place in (package / "suites", package.parent / "suites") if place.is_dir())
+    files = (path for path in sorted(folder.rglob("*.yaml")) if not path.name.startswith("_"))
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in files}

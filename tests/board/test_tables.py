@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nrbench import Registry, SuiteError, load_suite
+from nrbench.board.tables import PivotTable, combined, pivoted
+from nrbench.suite.reference import Printed
+from nrbench.suite.table import Pivot
+from nrbench_methods import RWP, SGD
+from nrbench_noise import Gaussian, NoNoise
+from tests.conftest import TINY
+from tests.families.test_claim import Line
+
+METHODS = {"SGD": SGD(), **{f"RWP {s:g}": RWP(sigma=s) for s in (0.1, 0.2, 0.3)}}
+NOISE = {"clean": NoNoise(), **{f"G {s:g}": Gaussian(sigma=s) for s in (0.1, 0.2)}}
+SECTIONS = {"method": METHODS, "noise": NOISE, "backbone": {"net": None, "wide": None}, "dataset": {"data": None}}
+VALUES = {
+    "SGD": (90.0, 80.0, 40.0),
+    "RWP 0.1": (88.0, 82.0, 60.0),
+    "RWP 0.2": (85.0, 83.0, 70.0),
+    "RWP 0.3": (70, 69, 66),
+}
+ROWS = [
+    Line(method, (value - 0.5, value + 0.5), noise, backbone)
+    for method, values in VALUES.items()
+    for noise, number in zip(NOISE, values, strict=True)
+    for backbone, value in (("net", number), ("wide", number + 1))
+]
+
+
+def filled(printed: list[Printed] | None = None, given: list[Line] = ROWS, **fields: Any) -> PivotTable:
+    pivot = Pivot.model_validate({"title": "a table", "under": {"backbone": "net"}} | fields)
+    about = {"suite": "s", "selection": "last", "batch_norm": "frozen"}
+    return pivoted(pivot, given, sections=SECTIONS, printed=printed or [], about=about)
+
+
+def numbers(table: PivotTable) -> list[list[float | None]]:
+    return [[cell.accuracy if cell else None for cell in line.cells] for line in table.lines]
+
+
+def marked(table: PivotTable, mark: str) -> list[str]:
+    return [
+        f"{line.label} at {column}"
+        for line in table.lines
+        for column, cell in zip(table.columns, line.cells, strict=True)
+        if cell is not None and getattr(cell, mark)
+    ]
+
+
+def test_labels_are_taken_one_by_one_and_the_best_of_a_column_is_bold() -> None:
+    """A text is a line for each label that it matches, and in each column the highest number is marked."""
+    table = filled(**{"rows": ["SGD", "RWP *"], "columns": ["clean", "G *"]})
+    assert [line.label for line in table.lines] == list(METHODS)
+    assert table.columns == tuple(NOISE) == table.noises
+    assert numbers(table) == [list(values) for values in VALUES.values()]
+    assert marked(table, "bold") == ["SGD at clean", "RWP 0.2 at G 0.1", "RWP 0.2 at G 0.2"]
+    assert marked(table, "underlined") == []
+
+
+def test_the_best_of_a_group_is_chosen_for_each_column() -> None:
+    """A cell of a group holds its best method, how many were tried, and where the choice was made."""
+    table = filled(**{"rows": [{"label": "RWP", "best_of": "RWP *"}], "columns": ["clean", "G *"]})
+    (line,) = table.lines
+    assert [cell.method for cell in line.cells if cell] == ["RWP 0.1", "RWP 0.2", "RWP 0.2"]
+    assert {cell.tried for cell in line.cells if cell} == {3}
+    assert (table.chosen_on, table.uneven) == ("test", False)
+
+
+def test_a_choice_on_validation_is_not_one_by_accuracy() -> None:
+    """Where rows have an accuracy on held-out images the best of a group is the best there."""
+    rows = [Line("RWP 0.1", (60.0, 60.0), chosen_by=71.0), Line("RWP 0.2", (65.0, 65.0), chosen_by=70.0)]
+    (line,) = filled(given=rows, **{"rows": [{"best_of": "RWP *"}], "columns": ["clean"]}).lines
+    assert line.cells[0] is not None
+    assert (line.cells[0].method, line.cells[0].accuracy) == ("RWP 0.1", 60.0)
+
+
+def test_a_group_with_a_member_that_failed_has_no_best() -> None:
+    """Nobody knows whether what has no result would have been the best: the cell says its status instead."""
+    rows = [Line("RWP 0.1", (60.0, 60.0)), Line("RWP 0.2", (None, None))]
+    (line,) = filled(given=rows, **{"rows": [{"best_of": "RWP *"}], "columns": ["clean"]}).lines
+    assert line.cells[0] is not None
+    assert (line.cells[0].method, line.cells[0].accuracy) == (None, None)
+
+
+def test_what_is_not_whole_is_shown_and_never_the_best() -> None:
+    """A row that lacks a seed shows its number with its status, and is not bold though it is the highest."""
+
+    @dataclass(frozen=True)
+    class Partial(Line):
+        status: str = "error"
+
+    rows = [Line("RWP 0.1", (60.0, 60.0)), Partial("RWP 0.2", (95.0, None))]
+    table = filled(given=rows, **{"rows": ["RWP *"], "columns": ["clean"]})
+    assert numbers(table)[1] == [95.0]
+    assert [cell.status for line in table.lines for cell in line.cells if cell] == ["ok", "error"]
+    assert marked(table, "bold") == []  # of one whole row there is no best
+
+
+def test_the_best_in_a_column_is_that_of_each_group_of_rows() -> None:
+    """Rows that stand under a common name are compared with each other, as in the paper's table of two networks."""
+    rows = [
+        {"group": net, "label": method, "backbone": net, "method": method}
+        for net in ("net", "wide")
+        for method in VALUES
+    ]
+    table = filled(**{"rows": rows, "columns": ["G 0.2"], "under": {}})
+    assert [(line.group, line.label) for line in table.lines if line.cells[0] and line.cells[0].bold] == [
+        ("net", "RWP 0.2"), ("wide", "RWP 0.2"),
+    ]  # fmt: skip
+
+
+def test_two_strengths_across_make_a_grid() -> None:
+    """Patterns of a row and of a column for one label meet in one method, as in a grid of two parameters."""
+    table = filled(
+        **{"rows": [{"label": "0.1", "method": "* 0.1"}, {"label": "0.2", "method": "* 0.2"}],
+           "columns": [{"label": "RWP", "method": "RWP *"}], "under": {"noise": "G 0.2", "backbone": "net"}, "bold": "table"},
+    )  # fmt: skip
+    assert numbers(table) == [[60.0], [70.0]]
+    assert marked(table, "bold") == ["0.2 at RWP"]
+
+
+def test_bold_by_row_within_a_group_and_underlined_by_column() -> None:
+    """As in the paper's tables of networks: the best method for a network is bold, the best network for a method underlined."""
+    columns = [
+        {"group": noise, "label": f"{method}, {noise}", "method": method, "noise": noise}
+        for noise in ("clean", "G 0.2")
+        for method in ("SGD", "RWP 0.2")
+    ]
+    table = filled(**{"rows": ["net", "wide"], "columns": columns, "bold": "row", "underline": "column", "under": {}})
+    assert marked(table, "bold") == [
+        f"{net} at {what}" for net in ("net", "wide") for what in ("SGD, clean", "RWP 0.2, G 0.2")
+    ]
+    assert marked(table, "underlined") == [f"wide at {column}" for column in table.columns]
+
+
+def test_the_staircase_is_where_training_strength_exceeds_the_noise() -> None:
+    """Cells in which the method's parameter is larger than the noise model's are marked; SGD and clean count as 0."""
+    table = filled(**{"rows": ["SGD", "RWP *"], "columns": ["clean", "G *"], "staircase": "sigma"})
+    above = marked(table, "above")
+    assert above == ["RWP 0.1 at clean", "RWP 0.2 at clean", "RWP 0.2 at G 0.1", *(f"RWP 0.3 at {n}" for n in NOISE)]
+
+
+def test_printed_numbers_stand_beside_in_units_of_both_uncertainties() -> None:
+    """The difference is divided by √(s₁²/n₁ + s₂²/n₂), and a cell that the reference lacks has none."""
+    assert combined(_with_std(70.0, 0.6, 5), _with_std(69.0, 0.9, 3)) == pytest.approx(1 / (0.36 / 5 + 0.81 / 3) ** 0.5)
+    assert combined(_with_std(70.0, None, 5), _with_std(69.0, 0.9, 3)) is None
+    assert combined(_with_std(70.0, 0.0, 5), _with_std(69.0, 0.0, 3)) is None
+    printed = [
+        Printed(
+            table=t, dataset="data", backbone="net", method="SGD", noise="clean", accuracy=a, weight_std=0.3, seeds=3
+        )
+        for t, a in (("1", 89.0), ("2", 10.0))
+    ]
+    (line,) = filled(printed, **{"rows": ["SGD"], "columns": ["clean", "G 0.1"], "reference": "1"}).lines
+    first, second = line.cells
+    assert first is not None
+    assert first.reference is not None
+    assert first.reference.accuracy == 89.0
+    assert second is not None
+    assert second.reference is None
+
+
+def _with_std(accuracy: float, std: float | None, seeds: int) -> Printed:
+    return Printed(dataset="d", backbone="b", method="m", noise="n", accuracy=accuracy, weight_std=std, seeds=seeds)
+
+
+# -- in a suite -------------------------------------------------------------------------------------------------------
+
+WRONG = """\
+tables:
+  - {title: one, rows: [SGD, RPW], columns: [clean]}
+  - {title: two, rows: [{method: "*"}], columns: [clean]}
+  - {title: three, rows: [{method: SGD, noise: clean}], columns: ["Gaussian *"]}
+  - {title: four, rows: [SGD], columns: [clean], reference: "7"}
+  - {title: five, rows: [SGD], columns: [{nosie: clean}]}
+"""
+
+
+def test_a_table_that_asks_for_what_is_not_there_is_refused(
+    write_suite: Callable[..., Path], registry: Registry
+) -> None:
+    """Unknown labels, rows that are several, lines without rows and missing references are errors at their places."""
+    text = TINY + WRONG
+    with pytest.raises(SuiteError) as caught:
+        load_suite(write_suite(text.replace("nosie", "noise")), registry)
+    first = text.splitlines().index("tables:") + 2
+    found = [(problem.mark.line - first, problem.mark.column, problem.message) for problem in caught.value.problems]
+    assert [(line, message.partition(";")[0]) for line, _, message in found] == [
+        (0, "no label here is 'RPW'"),
+        (1, "2 rows are '*' at 'clean'"),
+        (2, "the suite asks for no row of 'SGD, clean'"),
+        (3, "the reference has no table '7'"),
+    ]
+    assert caught.value.problems[0].hint == "did you mean 'RWP'?"
+    with pytest.raises(SuiteError, match="there is no such field; did you mean 'noise'"):
+        load_suite(write_suite(text), registry)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            "table,dataset,backbone,method,noise,accuracy\n1,d,b,m,n,many\n",
+            "line 2: accuracy: Input should be a valid number",
+        ),
+        (
+            "# c\ntable,dataset,backbone,method,noise,accuracy\n1,d,b,m,n,700\n",
+            "line 3: accuracy: Input should be less than",
+        ),
+        ("table,dataset,backbone,method,noise\n1,d,b,m,n\n", "line 2: accuracy: Field required"),
+        ("dataset,backbone,method,noise,accuracy\nd,b,m,n,1,2\n", "line 2: more values than there are columns"),
+        ("# nothing\n", "it has no numbers"),
+        ("dataset,accuracy\n" + '"' + "x" * 200_000, "field larger than field limit"),
+    ],
+)
+def test_a_reference_that_is_no_table_is_refused(
+    write_suite: Callable[..., Path], registry: Registry, content: str, message: str
+) -> None:
+    """What is wrong with a reference's file is an error of the suite that names it, with its line."""
+    path = write_suite(TINY + "reference: {file: printed.csv}\n")
+    (path.parent / "printed.csv").write_text(content)
+    with pytest.raises(SuiteError, match=rf"printed\.csv: {message}"):
+        load_suite(path, registry)
+
+
+def test_a_reference_saved_by_a_spreadsheet_is_read(write_suite: Callable[..., Path], registry: Registry) -> None:
+    """A byte order mark before the first column is no part of its name."""
+    path = write_suite(TINY + "reference: {file: printed.csv}\n")
+    content = "table,dataset,backbone,method,noise,accuracy\n1,d,b,m,n,70\n"
+    (path.parent / "printed.csv").write_text(content, encoding="utf-8-sig")
+    reference = load_suite(path, registry).reference
+    assert reference is not None
+    assert [row.accuracy for row in reference.rows] == [70]

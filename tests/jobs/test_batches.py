@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from nrbench import Images, Recipe, Splits
+from nrbench.jobs.batches import Batches, Normalisation, augmented
+
+IMAGES = torch.arange(10 * 2 * 5 * 6, dtype=torch.int64).remainder(251).to(torch.uint8).view(10, 2, 5, 6) + 1
+
+
+def batches(recipe: Recipe, seed: int = 0) -> Batches:
+    part = Images(IMAGES, torch.arange(10))
+    splits = Splits(part, part, 10, (0.5, 0.25), (0.25, 0.5))
+    return Batches(part, Normalisation.of(splits, recipe, torch.device("cpu")), recipe, seed)
+
+
+def test_normalisation_by_hand() -> None:
+    """A pixel becomes (value / 255 - mean) / std of its channel, in the memory format asked for."""
+    normalised = batches(Recipe()).normalise(IMAGES)
+    expected = (IMAGES.float() / 255 - torch.tensor([0.5, 0.25]).view(1, 2, 1, 1)) / torch.tensor([0.25, 0.5]).view(
+        1, 2, 1, 1
+    )
+    assert torch.allclose(normalised, expected, atol=1e-6)
+    assert normalised.is_contiguous(memory_format=torch.channels_last)
+    assert batches(Recipe(channels_last=False)).normalise(IMAGES).is_contiguous()
+
+
+def test_an_epoch_shows_every_image_once_in_a_new_order() -> None:
+    """Without augmentation the batches of an epoch are a permutation, which depends on seed and epoch alone."""
+    ours = batches(Recipe(batch_size=4, augment=()))
+    seen = [torch.cat([labels for _, labels in ours.epoch(number)]).tolist() for number in (1, 2, 1)]
+    assert [sorted(order) for order in seen] == [list(range(10))] * 3
+    assert seen[0] == seen[2] != seen[1]
+    other = torch.cat([labels for _, labels in batches(Recipe(batch_size=4, augment=()), seed=1).epoch(1)]).tolist()
+    assert other != seen[0]
+    assert len(ours) == 3
+    for images, labels in ours.epoch(1):
+        assert torch.equal(images, ours.normalise(IMAGES[labels]))
+
+
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("row", [0, 4, 8])
+@pytest.mark.parametrize("column", [0, 3, 8])
+def test_crop_and_flip_by_hand(flip: bool, row: int, column: int) -> None:
+    """An augmented image is the padded one, mirrored where asked and cut out at its offset."""
+    shift = torch.tensor([[row, column]]).expand(10, 2)
+    ours = augmented(IMAGES, flip=torch.full((10,), flip), shift=shift)
+    padded = torch.nn.functional.pad(IMAGES, (4, 4, 4, 4))
+    expected = padded[:, :, row : row + 5, column : column + 6]
+    assert torch.equal(ours, expected.flip(3) if flip else expected)
+
+
+def test_each_image_is_augmented_by_itself() -> None:
+    """Offsets and flips differ between the images of a batch, and over many epochs take all their values."""
+    recipe = Recipe(batch_size=10)
+    variants = {images.numpy().tobytes() for number in range(1, 30) for images, _ in batches(recipe).epoch(number)}
+    assert len(variants) == 29
+    flips = torch.tensor([True, False] * 5)
+    both = augmented(IMAGES, flip=flips, shift=None)
+    assert torch.equal(both[flips], IMAGES[flips].flip(3))
+    assert torch.equal(both[~flips], IMAGES[~flips])

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nrbench import Store, StoreError
+from nrbench.jobs.device import environment
+from nrbench.jobs.results import CellFailure, CellResult, Score
+from nrbench.jobs.store import CheckpointRecord, EpochRecord, TrainingRecord
+
+RESULT = CellResult(
+    correct=(5, 6),
+    images=10,
+    epoch=2,
+    clean_correct=8,
+    training="ef" + "0" * 30,
+    chosen_with=Score(correct=4, images=8),
+    displacement_norm=0.5,
+    weight_norm=None,
+    epochs=3,
+    loss=0.25,
+    passes_per_step=2.0,
+    environments=(environment(torch.device("cpu")),),
+)
+KEY = "ab" + "0" * 30
+
+
+def test_results_and_failures_come_back(tmp_path: Path) -> None:
+    """What was put under a key is what is found under it; nothing is found under another."""
+    store = Store(tmp_path)
+    failure = CellFailure(status="timeout", message="too long", traceback="…")
+    store.put(KEY, RESULT)
+    store.put("cd" + KEY[2:], failure)
+    assert store.result(KEY) == RESULT
+    assert store.result("cd" + KEY[2:]) == failure
+    assert store.result("ef" + KEY[2:]) is None
+    store.discard(KEY)
+    assert store.result(KEY) is None
+
+
+def test_files_are_json_under_their_checksum(tmp_path: Path) -> None:
+    """Two lines of JSON that any tool reads: the checksum, and the result."""
+    Store(tmp_path).put(KEY, RESULT)
+    head, body = (tmp_path / "cells" / "ab" / f"{KEY}.json").read_text().splitlines()
+    assert list(json.loads(head)) == ["sha256"]
+    assert json.loads(body)["correct"] == [5, 6]
+
+
+def truncated(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def flipped(content: bytes) -> bytes:
+    return content[:-20] + bytes([content[-20] ^ 1]) + content[-19:]
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "truncated": truncated,
+    "flipped": flipped,
+    "emptied": lambda content: b"",
+    "garbage": lambda content: b"\x80\x04.",
+    "wrong shape": lambda content: _signed(b"[1]"),
+    "another cell's": lambda content: _signed(content.splitlines()[1], place="ab/other.json"),
+}
+
+
+def _signed(body: bytes, place: str = f"ab/{KEY}.json") -> bytes:
+    signed = f"{place}\n".encode() + body
+    return json.dumps({"sha256": hashlib.sha256(signed).hexdigest()}).encode() + b"\n" + body + b"\n"
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_result_is_moved_aside_and_reported(
+    tmp_path: Path, damage: Callable[[bytes], bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    """It counts as absent, stays for inspection, is named in a warning, and another result is not touched."""
+    store = Store(tmp_path)
+    store.put(KEY, RESULT)
+    store.put("ab1" + KEY[3:], RESULT)
+    path = tmp_path / "cells" / "ab" / f"{KEY}.json"
+    path.write_bytes(damage(path.read_bytes()))
+    assert store.result(KEY) is None
+    assert path.with_name(f"{KEY}.json.damaged").exists()
+    assert KEY in caplog.text
+    assert store.result("ab1" + KEY[3:]) == RESULT
+    store.put(KEY, RESULT)
+    assert store.result(KEY) == RESULT
+
+
+def test_a_training_keeps_what_its_record_names(tmp_path: Path) -> None:
+    """Weights and checkpoints come back bit for bit; files that the record does not name any more are dropped."""
+    training = Store(tmp_path).training(KEY)
+    assert training.record() == TrainingRecord()
+    weights = {"w": torch.randn(3, 4)}
+    kept = {epoch: training.save_weights(epoch, weights) for epoch in (1, 2)}
+    checkpoint = CheckpointRecord(epoch=2, scalars={"x": 1}, sha256=training.save_checkpoint(2, weights))
+    epoch = EpochRecord(loss=1.0, passes_per_step=1.0, seconds=0.1, scores={"s": 3})
+    record = TrainingRecord(epochs=(epoch, epoch), checkpoints=(checkpoint,), kept=kept)
+    training.write(record, spec={"what": "a test"})
+    assert training.record() == record
+    found = training.weights(record, 2)
+    assert found is not None
+    assert torch.equal(found["w"], weights["w"])
+    assert training.weights(record, 3) is None
+    training.write(record.replace(kept={1: kept[1]}, checkpoints=()), spec={})
+    files = {path.relative_to(training.root).as_posix() for path in training.root.rglob("*") if path.is_file()}
+    assert files == {"spec.json", "record.json", "epochs/1.safetensors"}
+
+
+@pytest.mark.parametrize("damage", [truncated, flipped, lambda content: b""])
+def test_damaged_tensors_are_absent(tmp_path: Path, damage: Callable[[bytes], bytes], caplog: Any) -> None:
+    """A tensor file whose checksum is not the record's is never parsed."""
+    training = Store(tmp_path).training(KEY)
+    record = TrainingRecord(kept={1: training.save_weights(1, {"w": torch.ones(100)})})
+    path = training.root / "epochs" / "1.safetensors"
+    path.write_bytes(damage(path.read_bytes()))
+    assert training.weights(record, 1) is None
+    assert "1.safetensors" in caplog.text
+
+
+def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
+    """A file in the place of the directory is a StoreError that names it."""
+    (tmp_path / "cells").write_text("")
+    with pytest.raises(StoreError, match="cells"):
+        Store(tmp_path).put(KEY, RESULT)

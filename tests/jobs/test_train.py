@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, log_softmax
+
+from nrbench import Cell, Method, Recipe, State, Step, Training, Weights
+from nrbench.families.noise import NoiseModel
+from nrbench.families.optimizer import AdamW, Sgd
+from nrbench.families.schedule import Constant, Cosine
+from nrbench.families.selection import Last
+from nrbench.jobs.batches import Batches, Normalisation
+from nrbench.jobs.device import computing
+from nrbench.jobs.train import Trained, initial_model, train
+from nrbench.testing.samples import TinyBackbone, TinyDataset
+from nrbench_backbones import MLP
+from nrbench_methods import RWP, SAM, SGD, Ramped
+from nrbench_noise import NoNoise
+
+CPU = torch.device("cpu")
+
+
+def training(method: Method | None = None, *, seed: int = 0, **recipe: Any) -> Training:
+    settings: dict[str, Any] = {"epochs": 2, "batch_size": 16, "optimizer": Sgd(lr=0.1)} | recipe
+    return Training(TinyDataset(), TinyBackbone(), method or SGD(), Recipe(**settings), seed)
+
+
+def run(what: Training, **options: Any) -> Iterator[Trained]:
+    splits = what.dataset.load(Path())
+    normalise = Normalisation.of(splits, what.recipe, CPU)
+    return train(what, splits.train, normalise, num_classes=3, device=CPU, **options)
+
+
+def final(what: Training) -> dict[str, Tensor]:
+    *_, weights = (trained.weights() for trained in run(what))
+    return weights
+
+
+def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("optimizer", [Sgd(lr=0.1, nesterov=True), AdamW(lr=0.01)], ids=lambda o: o.name)
+def test_training_is_the_textbook_loop(optimizer: Sgd | AdamW) -> None:
+    """Weights equal those of a plain PyTorch loop over the same batches, with the learning rate of each step."""
+    what = training(optimizer=optimizer, label_smoothing=0.1, lr_schedule=Cosine())
+    splits = what.dataset.load(Path())
+    model = initial_model(what, 3, splits.train.images.shape, CPU).train()
+    reference = optimizer.build(model.parameters())
+    batches = Batches(splits.train, Normalisation.of(splits, what.recipe, CPU), what.recipe, 0)
+    step, total = 0, 2 * len(batches)
+    for epoch in (1, 2):
+        for images, labels in batches.epoch(epoch):
+            for group in reference.param_groups:
+                group["lr"] = (
+                    optimizer.lr
+                    * 0.5
+                    * (1 + torch.cos(torch.tensor(torch.pi * step / total, dtype=torch.float64)).item())
+                )
+            smoothed = 0.9 * torch.nn.functional.one_hot(labels, 3) + 0.1 / 3
+            loss = -(smoothed * log_softmax(model(images), 1)).sum(1).mean()
+            reference.zero_grad()
+            loss.backward()
+            reference.step()
+            step += 1
+    for name, weight in final(what).items():
+        assert torch.allclose(weight, model.state_dict()[name], atol=1e-6), name
+
+
+def test_the_loss_is_the_mean_over_the_epochs_images() -> None:
+    """What is reported of an epoch is the mean over images, an unequal last batch included."""
+    what = training(batch_size=24, optimizer=Sgd(lr=1e-12, momentum=0.0, weight_decay=0.0), augment=(), epochs=1)
+    splits = what.dataset.load(Path())
+    normalise = Normalisation.of(splits, what.recipe, CPU)
+    model = initial_model(what, 3, splits.train.images.shape, CPU).train()
+    losses = [
+        cross_entropy(model(x), y, reduction="sum")
+        for x, y in Batches(splits.train, normalise, what.recipe, 0).epoch(1)
+    ]
+    (trained,) = run(what)
+    assert trained.loss == pytest.approx(sum(losses).item() / 64, rel=1e-5)
+
+
+def test_initial_weights_depend_on_backbone_and_seed_alone() -> None:
+    """Every method starts from the same network."""
+    shape = torch.Size((1, 2, 6, 6))
+    models = [
+        initial_model(what, 3, shape, CPU).state_dict() for what in (training(), training(SAM()), training(seed=1))
+    ]
+    assert same(models[0], models[1])
+    assert not same(models[0], models[2])
+
+
+class Remembering(Method):
+    """Counts its steps and averages its weights, as an exponential moving average would."""
+
+    name: Literal["remembering"] = "remembering"
+
+    def backward(self, step: Step) -> Tensor:
+        return step.backward()
+
+    def after_update(self, step: Step) -> None:
+        step.state["steps"] = step.state.get("steps", 0) + 1
+        for name, weight in step.weights().items():
+            old = step.state.get(name, torch.zeros_like(weight))
+            step.state[name] = old.lerp(weight, 0.1)
+
+    def evaluation_weights(self, state: State) -> Weights:
+        return {name: value for name, value in state.items() if isinstance(value, Tensor)}
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"method": SGD()},
+        {"method": SAM(rho=0.1)},
+        {"method": RWP(sigma=0.1)},
+        {"method": Ramped(method=RWP(sigma=0.1), schedule=Constant())},
+        {"method": Remembering()},
+        {"method": SGD(), "optimizer": AdamW()},
+        {"method": SGD(), "channels_last": False},
+        {"method": RWP(), "precision": "bfloat16"},
+    ],
+    ids=["sgd", "sam", "rwp", "ramped", "average", "adamw", "channels first", "bfloat16"],
+)
+def test_interrupted_is_uninterrupted(changes: dict[str, Any], stop: int) -> None:
+    """A training resumed from the checkpoint of any epoch ends with bit-equal weights, optimizer and method state."""
+    what = training(epochs=6, **changes)
+    whole, checkpoint = None, None
+    for trained in run(what):
+        if trained.epoch == stop:
+            checkpoint = trained.checkpoint()
+        whole = (trained.weights(), trained.checkpoint())
+    for trained in run(what, checkpoint=checkpoint):
+        resumed = (trained.weights(), trained.checkpoint())
+    assert whole is not None
+    assert same(whole[0], resumed[0])
+    assert same(whole[1].tensors, resumed[1].tensors)
+    assert whole[1].scalars == resumed[1].scalars
+
+
+def test_the_judged_weights_are_the_methods_choice() -> None:
+    """A method that averages is judged on its average and trained on its weights."""
+    what = training(Remembering(), epochs=1)
+    (trained,) = run(what)
+    assert torch.equal(trained.weights()["0.weight"], trained.state["0.weight"])
+    assert not torch.equal(trained.weights()["0.weight"], trained.model.state_dict()["0.weight"])
+    assert trained.state["steps"] == 4
+
+
+def test_no_epochs_is_the_initial_network() -> None:
+    """With 0 epochs there is epoch 0: the network as it was initialised."""
+    (trained,) = run(training(epochs=0))
+    assert trained.epoch == 0
+
+
+def test_dropout_masks_are_shared_and_repeatable() -> None:
+    """A network with dropout trains to the same bits twice, under a method of two passes."""
+    what = training(SAM(rho=0.1))
+    what = Training(what.dataset, MLP(hidden=(16,), dropout=0.5), what.method, what.recipe, 0)
+    assert same(final(what), final(what))
+
+
+def test_passes_are_measured() -> None:
+    """SGD and RWP make one pass a step, SAM two, a ramp that is off for half of the training one and a half."""
+    from nrbench.families.schedule import OffToOn
+
+    for method, passes in (
+        (SGD(), 1),
+        (RWP(), 1),
+        (SAM(), 2),
+        (Ramped(method=SAM(), schedule=OffToOn(until=0.5)), 1.5),
+    ):
+        epochs = [trained.passes_per_step for trained in run(training(method))]
+        assert sum(epochs) / len(epochs) == passes
+
+
+def test_keys_tell_trainings_apart() -> None:
+    """The key of a training changes with the seed and the method, and a cell's with its noise."""
+    noise: NoiseModel = NoNoise()
+    cells = [Cell(what, noise, 1, Last()) for what in (training(), training(seed=1), training(SAM()))]
+    assert len({cell.key for cell in cells}) == len({cell.training.key for cell in cells}) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # torch looks at all inputs of the graph
+@pytest.mark.parametrize("method", [SGD(), SAM(rho=0.1), RWP(sigma=0.1)], ids=lambda method: method.name)
+def test_a_compiled_training_is_the_same_but_for_rounding(method: Method) -> None:
+    """A network that torch compiles has the same names and, after two epochs, the same weights to 1e-4."""
+    plain, compiled = final(training(method)), final(training(method, compile=True))
+    assert plain.keys() == compiled.keys()
+    for name, tensor in plain.items():
+        assert torch.allclose(tensor.double(), compiled[name].double(), atol=1e-4), name
+    assert not same(plain, compiled), "nothing was compiled"
+
+
+def test_precision_is_set_for_the_time_of_a_job() -> None:
+    """Inside a recipe with tf32 a GPU may round products, inside any other it may not, and afterwards all is as before."""
+    switches = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    before = [switch.allow_tf32 for switch in switches]
+    for precision, allowed in (("tf32", True), ("float32", False), ("bfloat16", False)):
+        with computing(Recipe(precision=precision), CPU):
+            assert [switch.allow_tf32 for switch in switches] == [allowed, allowed]
+            assert torch.are_deterministic_algorithms_enabled()
+        assert [switch.allow_tf32 for switch in switches] == before
