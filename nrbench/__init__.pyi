@@ -50,7 +50,7 @@ from .jobs.plan import Options as Options
 from .jobs.plan import plan as plan
 from .jobs.processes import Processes as Processes
 from .jobs.store import Store as Store
-from .report.run import run as run
+from .report.runner import run as run
 from .suite.cell import Cell as Cell
 from .suite.cell import Training as Training
 from .suite.read import load_suite as load_suite

@@ -24,7 +24,7 @@ ORDER = {
     "jobs": "batches results device train network evaluate store lock output processes job plan status bench components "
     "doctor",
     "board": "tables scope ranking leaderboard",
-    "report": "cost table pivots figures csv markdown html terminal write forecast run",
+    "report": "cost table pivots figures csv markdown html terminal write forecast runner",
     "cli": "console options signals progress arguments run plan status report validate ls show schema bench export "
     "import_ doctor main",
     "testing": "samples",
@@ -125,7 +125,7 @@ def test_the_reading_order_is_documented() -> None:
 
 def test_the_core_knows_no_plugin() -> None:
     """With the plugins hidden, all of the core but the checks imports, and offers its neutral components."""
-    code = "import nrbench.cli.run, nrbench.cli.main, nrbench.report.run, nrbench.report.terminal\n"
+    code = "import nrbench.cli.run, nrbench.cli.main, nrbench.report.runner, nrbench.report.terminal\n"
     plugins = sorted(path.name for path in (ROOT / "plugins").glob("nrbench_*"))
     hide = f"import sys\nfor name in {plugins}: sys.modules[name] = None\n"
     check = "import nrbench; r = nrbench.load_registry(); assert {e.plugin.name for e in r.entries} == {'core'}, r.entries\n"

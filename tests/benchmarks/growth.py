@@ -76,7 +76,7 @@ def measured(step: Callable[[Path, Path], None], path: Path, out: Path) -> tuple
     """Do a step and return seconds and MiB of memory beyond what the imports take."""
     import nrbench.cli.progress
     import nrbench.report.forecast
-    import nrbench.report.run
+    import nrbench.report.runner
 
     nrbench.load_registry()  # imports the plugins
     before, start = peak(), time.perf_counter()

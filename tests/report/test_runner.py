@@ -447,7 +447,7 @@ def test_a_forced_run_that_fails_shows_the_failure(tiny: Suite, finished: Path, 
         raise RuntimeError("no such luck")
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("nrbench.report.run.run_job", failing)
+        patched.setattr("nrbench.report.runner.run_job", failing)
         board, _ = run(tiny, tmp_path / "copy", force=True)
     assert {row.status for row in board.rows} == {"error"}
 
