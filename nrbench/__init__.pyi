@@ -34,6 +34,7 @@ from .families.hookspecs import hookimpl as hookimpl
 from .families.method import Method as Method
 from .families.method import displaced_backward as displaced_backward
 from .families.noise import NoiseModel as NoiseModel
+from .families.optimizer import Optimizer as Optimizer
 from .families.registry import Registry as Registry
 from .families.registry import load_registry as load_registry
 from .families.row import Labelled as Labelled
@@ -44,6 +45,8 @@ from .families.scale import Scale as Scale
 from .families.schedule import Schedule as Schedule
 from .families.selection import Scoring as Scoring
 from .families.selection import Selection as Selection
+from .families.step import Batch as Batch
+from .families.step import Clock as Clock
 from .families.step import State as State
 from .families.step import Step as Step
 from .jobs.plan import Options as Options

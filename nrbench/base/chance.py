@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from math import prod
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,6 +16,9 @@ from nrbench.base.component import canonical_json
 
 STREAM_VERSION = 1
 """Raise it when any of the streams below changes; every result changes with it."""
+
+Layout = Mapping[str, tuple[torch.Size, tuple[int, ...]]]
+"""Shape and strides of each weight, by name."""
 
 
 def derive(*coordinates: str | int) -> int:
@@ -32,24 +36,66 @@ class Chance(ABC):
     """What a perturbation may draw from; every draw names the parameter it is for.
 
     A model that needs several independent numbers for a parameter names a `field` for each, so that adding one never
-    shifts the others.
+    shifts the others. A component inside another draws from a `part` of its own. What is drawn twice raises `ValueError`:
+    the second answer could only be the same numbers again, or numbers that nothing names.
     """
 
-    @abstractmethod
+    def __init__(self) -> None:
+        self._drawn: set[tuple[str, str]] = set()
+        self._below: dict[str, Chance] = {}
+
     def normal(self, parameter: str, shape: Sequence[int], *, field: str = "") -> Tensor:
         """Return independent standard normals, float32 of `shape` on the weights' device."""
+        self._once(parameter, field)
+        return self._numbers("normal", parameter, tuple(shape), field)
 
-    @abstractmethod
     def uniform(self, parameter: str, shape: Sequence[int], *, field: str = "") -> Tensor:
         """Return independent numbers uniform in [0, 1), float32 of `shape` on the weights' device."""
+        self._once(parameter, field)
+        return self._numbers("uniform", parameter, tuple(shape), field)
 
-    @abstractmethod
     def generator(self, parameter: str, *, field: str = "") -> torch.Generator:
         """Return a generator on the weights' device for any other distribution."""
+        self._once(parameter, field)
+        return self._generator(parameter, field)
+
+    def part(self, name: str) -> Chance:
+        """Return the independent chance of a component inside this one, such as a member of a sum or of a mixture."""
+        return self._kept_below(f"part/{name}")
+
+    def sample(self, index: int) -> Chance:
+        """Return the independent chance of the sample `index` of the same step or draw."""
+        return self._kept_below(f"sample/{index}")
+
+    @property
+    def read(self) -> Chance:
+        """The chance that is fresh at every read of the same chip, for errors that come anew with each use of a weight."""
+        return self._kept_below("read")
+
+    def _kept_below(self, name: str) -> Chance:
+        if name not in self._below:
+            self._below[name] = self._made_below(*name.split("/", 1))
+        return self._below[name]
 
     @abstractmethod
-    def sample(self, index: int) -> Chance:
-        """Return an independent chance for the sample `index` of the same step or draw."""
+    def _numbers(
+        self, kind: Literal["normal", "uniform"], parameter: str, shape: tuple[int, ...], field: str
+    ) -> Tensor: ...
+
+    @abstractmethod
+    def _generator(self, parameter: str, field: str) -> torch.Generator: ...
+
+    @abstractmethod
+    def _made_below(self, kind: str, name: str = "") -> Chance: ...
+
+    def _once(self, parameter: str, field: str) -> None:
+        if (parameter, field) in self._drawn:
+            what = f"{parameter!r}" + (f", field {field!r}," if field else "")
+            raise ValueError(
+                f"{what} was drawn already: name another field for another number, "
+                "and give each component inside this one a chance.part(name) of its own"
+            )
+        self._drawn.add((parameter, field))
 
 
 class EvaluationChance(Chance):
@@ -57,38 +103,77 @@ class EvaluationChance(Chance):
 
     The key holds the backbone's fingerprint, the seed index, the purpose and the draw, and neither suite, data set,
     method nor strength: all of them meet the same chips, and chips are independent across training seeds. Numbers are
-    kept for as long as this object lives, so that all strengths of a noise model share one draw; copies are handed out.
+    kept for as long as the chip lives, so that all strengths of a noise model share one draw (see `anew`); copies are
+    handed out. What is drawn at a read is not kept.
     """
 
     def __init__(
-        self, backbone: str, seed: int, purpose: str, draw: int, *, device: torch.device | str = "cpu"
+        self,
+        backbone: str,
+        seed: int,
+        purpose: str,
+        draw: int,
+        *,
+        device: torch.device | str = "cpu",
+        parts: tuple[str, ...] = (),
+        reads: int = 0,
+        kept: dict[tuple[object, ...], Tensor] | None = None,
     ) -> None:
+        super().__init__()
         self._coordinates = (backbone, seed, purpose, draw)
         self._device = torch.device(device)
-        self._kept: dict[tuple[str, str, tuple[int, ...], str], Tensor] = {}
+        self._parts = parts
+        self._reads = reads
+        self._kept = kept
 
-    def _draw(self, kind: str, parameter: str, shape: Sequence[int], field: str) -> Tensor:
-        asked = (kind, parameter, tuple(shape), field)
-        if asked not in self._kept:
-            key = derive("evaluation", *self._coordinates, kind, parameter, field)
-            philox = np.random.Generator(np.random.Philox(key=key))
-            size = prod(shape)
-            flat = philox.standard_normal(size, np.float32) if kind == "normal" else philox.random(size, np.float32)
-            self._kept[asked] = torch.from_numpy(flat).view(tuple(shape)).to(self._device)
-        return self._kept[asked].clone()
+    @classmethod
+    def chip(
+        cls, backbone: str, seed: int, purpose: str, draw: int, *, device: torch.device | str = "cpu"
+    ) -> EvaluationChance:
+        """Return the chance of a chip that keeps its numbers."""
+        return cls(backbone, seed, purpose, draw, device=device, kept={})
 
-    def normal(self, parameter: str, shape: Sequence[int], *, field: str = "") -> Tensor:
-        return self._draw("normal", parameter, shape, field)
+    def anew(self, *, reads: int = 0) -> EvaluationChance:
+        """Return the same chip for another component, or for another read of it: nothing of it has been asked for."""
+        return self._like(self._coordinates, self._parts, reads=reads, kept=self._kept)
 
-    def uniform(self, parameter: str, shape: Sequence[int], *, field: str = "") -> Tensor:
-        return self._draw("uniform", parameter, shape, field)
-
-    def generator(self, parameter: str, *, field: str = "") -> torch.Generator:
-        return generator("evaluation", *self._coordinates, parameter, field, device=self._device)
-
-    def sample(self, index: int) -> EvaluationChance:
+    def _made_below(self, kind: str, name: str = "") -> EvaluationChance:
         backbone, seed, purpose, draw = self._coordinates
-        return EvaluationChance(backbone, seed, f"{purpose}/{index}", draw, device=self._device)
+        parts, reads = self._parts, self._reads
+        if kind == "sample":
+            return self._like((backbone, seed, f"{purpose}/{name}", draw), parts, reads=reads, kept=None)
+        if kind == "read":
+            return self._like(self._coordinates, (*parts, f"read/{reads}"), reads=reads, kept=None)
+        return self._like(self._coordinates, (*parts, f"part/{name}"), reads=reads, kept=self._kept)
+
+    def _like(
+        self,
+        coordinates: tuple[str, int, str, int],
+        parts: tuple[str, ...],
+        *,
+        reads: int,
+        kept: dict[tuple[object, ...], Tensor] | None,
+    ) -> EvaluationChance:
+        return EvaluationChance(*coordinates, device=self._device, parts=parts, reads=reads, kept=kept)
+
+    def _numbers(
+        self, kind: Literal["normal", "uniform"], parameter: str, shape: tuple[int, ...], field: str
+    ) -> Tensor:
+        asked = (*self._parts, kind, parameter, shape, field)
+        if self._kept is not None and asked in self._kept:
+            return self._kept[asked].clone()
+        key = derive("evaluation", *self._coordinates, *self._parts, kind, parameter, field)
+        philox = np.random.Generator(np.random.Philox(key=key))
+        size = prod(shape)
+        flat = philox.standard_normal(size, np.float32) if kind == "normal" else philox.random(size, np.float32)
+        numbers = torch.from_numpy(flat).view(shape).to(self._device)
+        if self._kept is None:
+            return numbers
+        self._kept[asked] = numbers
+        return numbers.clone()
+
+    def _generator(self, parameter: str, field: str) -> torch.Generator:
+        return generator("evaluation", *self._coordinates, *self._parts, parameter, field, device=self._device)
 
 
 class TrainingChance(Chance):
@@ -102,36 +187,39 @@ class TrainingChance(Chance):
         self,
         seed: int,
         step: int,
-        strides: dict[str, tuple[torch.Size, tuple[int, ...]]],
+        layout: Layout,
         *,
         device: torch.device | str,
         index: int = 0,
+        parts: tuple[str, ...] = (),
     ) -> None:
-        self._coordinates = ("training", seed, step, index)
-        self._strides = strides
+        super().__init__()
+        self._seed, self._step, self._index, self._parts = seed, step, index, parts
+        self._layout = layout
         self._device = torch.device(device)
         self._generators: dict[str, torch.Generator] = {}
 
-    def _field(self, field: str) -> torch.Generator:
+    def _made_below(self, kind: str, name: str = "") -> TrainingChance:
+        if kind == "sample":
+            return self._like(int(name), self._parts)
+        part = "read/0" if kind == "read" else f"part/{name}"  # every step is a read
+        return self._like(self._index, (*self._parts, part))
+
+    def _like(self, index: int, parts: tuple[str, ...]) -> TrainingChance:
+        return TrainingChance(self._seed, self._step, self._layout, device=self._device, index=index, parts=parts)
+
+    def _seeded(self, *names: str) -> torch.Generator:
+        return generator("training", self._seed, self._step, self._index, *self._parts, *names, device=self._device)
+
+    def _numbers(
+        self, kind: Literal["normal", "uniform"], parameter: str, shape: tuple[int, ...], field: str
+    ) -> Tensor:
         if field not in self._generators:
-            self._generators[field] = generator(*self._coordinates, field, device=self._device)
-        return self._generators[field]
+            self._generators[field] = self._seeded(field)
+        draw = torch.randn if kind == "normal" else torch.rand
+        flat = draw(prod(shape), generator=self._generators[field], device=self._device)
+        known, stride = self._layout.get(parameter, (None, ()))
+        return flat.as_strided(shape, stride) if known == shape else flat.view(shape)
 
-    def _like_the_weight(self, parameter: str, shape: Sequence[int], flat: Tensor) -> Tensor:
-        known, stride = self._strides.get(parameter, (None, ()))
-        return flat.as_strided(tuple(shape), stride) if known == tuple(shape) else flat.view(tuple(shape))
-
-    def normal(self, parameter: str, shape: Sequence[int], *, field: str = "") -> Tensor:
-        flat = torch.randn(prod(shape), generator=self._field(field), device=self._device)
-        return self._like_the_weight(parameter, shape, flat)
-
-    def uniform(self, parameter: str, shape: Sequence[int], *, field: str = "") -> Tensor:
-        flat = torch.rand(prod(shape), generator=self._field(field), device=self._device)
-        return self._like_the_weight(parameter, shape, flat)
-
-    def generator(self, parameter: str, *, field: str = "") -> torch.Generator:
-        return generator(*self._coordinates, parameter, field, device=self._device)
-
-    def sample(self, index: int) -> TrainingChance:
-        _, seed, step, _ = self._coordinates
-        return TrainingChance(seed, step, self._strides, device=self._device, index=index)
+    def _generator(self, parameter: str, field: str) -> torch.Generator:
+        return self._seeded(parameter, field)

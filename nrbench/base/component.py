@@ -32,6 +32,8 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 
 NOT_IN_KEY = "not in key"
 """Metadata of a field that changes how a result is obtained but never the result."""
+ADDED_LATER = "added later"
+"""Metadata of a field that is in the key only where it has not its default, so that adding it left all keys as they were."""
 
 
 class Finder(Protocol):
@@ -109,6 +111,12 @@ class Component(Frozen, ABC):
         super().__init_subclass__(**kwargs)
         if family:
             cls._family, cls._singular = family, singular or family.removesuffix("s")
+
+    def identity(self) -> Any:
+        """Return what its fingerprint is the hash of: its name, its version and its fields, as plain JSON data."""
+        fields = canonical_fields(self)
+        del fields["name"]
+        return {"name": self.name, "version": self.version, "fields": fields}
 
     @classmethod
     def check(cls) -> Iterator[Finding]:
@@ -230,11 +238,9 @@ def canonical(value: Any) -> Any:
     if isinstance(value, DataFile):
         return {"sha256": value.sha256}
     if isinstance(value, Component):
-        fields = {name: canonical(getattr(value, name)) for name in type(value).model_fields if name != "name"}
-        return {"name": value.name, "version": value.version, "fields": fields}
+        return value.identity()
     if isinstance(value, BaseModel):
-        infos = type(value).model_fields.items()
-        return {name: canonical(getattr(value, name)) for name, info in infos if NOT_IN_KEY not in info.metadata}
+        return canonical_fields(value)
     if isinstance(value, Mapping):
         return {str(key): canonical(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -246,6 +252,16 @@ def canonical(value: Any) -> Any:
     raise TypeError(
         f"{type(value).__name__} has no canonical form: a component's fields are JSON data, files and models"
     )
+
+
+def canonical_fields(model: BaseModel) -> dict[str, Any]:
+    """Return the fields of a model that are in its key, by name, as plain JSON data."""
+    return {
+        name: canonical(value)
+        for name, info in type(model).model_fields.items()
+        if NOT_IN_KEY not in info.metadata
+        and not ((value := getattr(model, name)) == info.default and ADDED_LATER in info.metadata)
+    }
 
 
 def canonical_json(value: Any) -> str:

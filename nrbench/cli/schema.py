@@ -16,7 +16,7 @@ from nrbench.base.errors import UsageError, did_you_mean
 def command(name: str) -> None:
     """Print the JSON Schema of a suite, of leaderboard.json or of a component.
 
-    NAME is "suite", "leaderboard" or the name of a component.
+    NAME is "suite", "leaderboard" or the name of a component, such as gaussian or methods/sgd.
     """
     registry = nrbench.load_registry()
     if name == "suite":
@@ -26,9 +26,9 @@ def command(name: str) -> None:
     else:
         entries = registry.named(name)
         if len(entries) != 1:
-            owners = " and ".join(f"{entry.plugin.distribution} ({entry.kind})" for entry in entries)
+            owners = " and ".join(f"{entry.kind}/{entry.name} of {entry.plugin.distribution}" for entry in entries)
             hint = did_you_mean(name, ["suite", "leaderboard", *(entry.name for entry in registry.entries)])
-            told = f" is ambiguous: {owners} offer one" if owners else f" is unknown; {hint}".rstrip("; ")
+            told = f" is ambiguous: there are {owners}" if owners else f" is unknown; {hint}".rstrip("; ")
             raise UsageError(f"the schema {name!r}{told}")
         schema = suite.component_schema(entries[0].component, registry)
     click.echo(json.dumps(schema, indent=2, ensure_ascii=False))

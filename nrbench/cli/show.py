@@ -17,7 +17,10 @@ from nrbench.cli.console import console
 @click.argument("name")
 @options.as_json
 def command(name: str, as_json: bool) -> None:
-    """Describe a component: what it is, its parameters and their defaults, its source and its plugin."""
+    """Describe a component: what it is, its parameters and their defaults, its source and its plugin.
+
+    NAME is what it is called in a suite, such as gaussian or, of one family alone, methods/sgd.
+    """
     registry = nrbench.load_registry()
     entries = registry.named(name)
     if not entries:

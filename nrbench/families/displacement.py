@@ -1,4 +1,4 @@
-"""Perturbations: displacements δ of the weights, and the one place that runs a model at w + δ."""
+"""Displacements δ of the weights, and the one place that runs a model at w + δ."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def forward_at(
 
 
 class Perturbation(Component):
-    """Family: how a displacement of the weights is found."""
+    """How a displacement of the weights is found in training, where a gradient may help."""
 
     needs_gradient: ClassVar[bool] = False
     """Whether `displacement` is given the gradient at the undisplaced weights."""

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 import torch
+from pydantic import model_validator
 from torch import Tensor
 
-from nrbench.base.component import Component
+from nrbench.base.chance import Chance
+from nrbench.base.component import ADDED_LATER, Component
 from nrbench.families.displacement import Perturbation, Weights
+from nrbench.families.noise import NoiseModel
+from nrbench.families.optimizer import Optimizer
 from nrbench.families.step import State, Step
 
 
@@ -21,6 +26,11 @@ class Method(Component, family="methods"):
     """Whether strength 0 makes it bit-equal to SGD in one pass; only such a method can be ramped."""
     trains: ClassVar[bool] = True
     """Whether there is anything to train; a method that does not train gives the weights that are judged."""
+    reestimates: ClassVar[bool] = False
+    """Whether BatchNorm's running statistics are estimated anew for `evaluation_weights`, on training images."""
+
+    optimizer: Annotated[Optimizer | None, ADDED_LATER] = None
+    """What moves the weights; by default the recipe's optimizer."""
 
     @property
     def seeds(self) -> int | None:
@@ -31,12 +41,13 @@ class Method(Component, family="methods"):
     def backward(self, step: Step) -> Tensor:
         """Fill every `.grad`, which is None at the start, and return the loss that was differentiated, detached."""
 
+    def update(self, step: Step) -> None:
+        """Move the weights along `.grad`. A method may clip them afterwards, or leave the update out."""
+        step.optimizer.step()
+
     def planned_passes(self) -> float:
         """Return the forward-backward passes per step that a plan counts with; what a step made is measured."""
         return 1.0
-
-    def after_update(self, step: Step) -> None:
-        """Called once the optimizer has moved the weights; does nothing by default."""
 
     def given_weights(self, seed: int) -> Weights | None:
         """Return parameters and buffers that were trained elsewhere, by name; None, as by default, has them trained."""
@@ -46,8 +57,46 @@ class Method(Component, family="methods"):
         """Return the weights to be judged, such as a running average; None means the weights as trained."""
         return None
 
+    @model_validator(mode="after")
+    def _is_moved_by_one(self) -> Self:
+        own_optimizer(self)
+        return self
 
-def displaced_backward(step: Step, perturbation: Perturbation, *, mix: float = 1.0, samples: int = 1) -> Tensor:
+
+def own_optimizer(method: Method) -> Optimizer | None:
+    """Return the optimizer of a method or else of the methods inside it, None where none has one.
+
+    Raise `ValueError` when those inside have different ones.
+    """
+    if method.optimizer is not None:
+        return method.optimizer
+    found = {own for inner in inside(method) if (own := own_optimizer(inner)) is not None}
+    if len(found) > 1:
+        raise ValueError("the methods inside it have different optimizers; say here which one moves the weights")
+    return next(iter(found), None)
+
+
+def reestimates(method: Method) -> bool:
+    """Whether a method, or one inside it, asks for new running statistics for its evaluation weights."""
+    return method.reestimates or any(map(reestimates, inside(method)))
+
+
+def inside(value: Any) -> Iterator[Method]:
+    """Yield the methods that are fields of a method, alone or in lists and maps."""
+    fields: Iterable[Any] = ()
+    if isinstance(value, Method):
+        fields = (getattr(value, name) for name in type(value).model_fields)
+    elif isinstance(value, tuple | list):
+        fields = value
+    elif isinstance(value, dict):
+        fields = value.values()
+    for item in fields:
+        yield from [item] if isinstance(item, Method) else inside(item)
+
+
+def displaced_backward(
+    step: Step, perturbation: Perturbation | NoiseModel, *, mix: float = 1.0, samples: int = 1
+) -> Tensor:
     """Fill the gradient with mix · ∇L(w + strength · δ) + (1 - mix) · ∇L(w) and return the loss at the displaced weights.
 
     `samples` splits the batch into as many parts, each of which meets a δ of its own (Bisla et al. 2022, LPF-SGD).
@@ -56,7 +105,7 @@ def displaced_backward(step: Step, perturbation: Perturbation, *, mix: float = 1
     if step.strength == 0:
         return step.backward()
     gradient = None
-    if perturbation.needs_gradient or mix < 1:
+    if mix < 1 or (isinstance(perturbation, Perturbation) and perturbation.needs_gradient):
         step.backward()
         gradient = step.take_gradient(keep=1 - mix)
     size, weights = len(step.labels), step.weights()
@@ -65,9 +114,16 @@ def displaced_backward(step: Step, perturbation: Perturbation, *, mix: float = 1
     for part, (start, stop) in enumerate(pairwise(edges)):
         if start == stop:
             continue
-        chance = step.chance.sample(part) if part else step.chance
-        delta = perturbation.displacement(weights, gradient=gradient, chance=chance)
+        delta = _delta(perturbation, weights, gradient, step.chance.sample(part) if part else step.chance)
         share = (stop - start) / size
         rows = None if samples == 1 else slice(start, stop)
         loss = loss + share * step.backward(delta, share=mix * share, rows=rows)
     return loss
+
+
+def _delta(
+    perturbation: Perturbation | NoiseModel, weights: Weights, gradient: Weights | None, chance: Chance
+) -> Weights:
+    if isinstance(perturbation, NoiseModel):
+        return perturbation.displacement(weights, chance=chance)
+    return perturbation.displacement(weights, gradient=gradient, chance=chance)

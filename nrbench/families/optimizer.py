@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field, model_validator
 from torch import nn
 
-from nrbench.base.component import Frozen
+from nrbench.base.component import Component, canonical_fields
 
 
-class Sgd(Frozen):
+class Optimizer(Component, family="optimizers"):
+    """Family: an optimizer of torch's kind. Its learning rate follows the recipe's schedule."""
+
+    lr: float = Field(gt=0)
+    """Learning rate at the start."""
+
+    @abstractmethod
+    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """Return torch's optimizer for these parameters.
+
+        All that it remembers is in its `state`, tensors or numbers by parameter: that is what a checkpoint holds.
+        """
+
+    def identity(self) -> Any:
+        """Return its fields as they stood in a recipe's key before optimizers were components; then its version."""
+        fields = canonical_fields(self)
+        return fields if self.version == 1 else fields | {"version": self.version}
+
+
+class Sgd(Optimizer):
     """Stochastic gradient descent; weight decay is added to the gradient at w, before the momentum."""
 
     name: Literal["sgd"] = "sgd"
@@ -32,13 +52,12 @@ class Sgd(Frozen):
         return self
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        """Return torch's optimizer for these parameters."""
         return torch.optim.SGD(
             parameters, self.lr, self.momentum, weight_decay=self.weight_decay, nesterov=self.nesterov
         )
 
 
-class AdamW(Frozen):
+class AdamW(Optimizer):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019)."""
 
     name: Literal["adamw"] = "adamw"
@@ -50,5 +69,4 @@ class AdamW(Frozen):
     """Factor of w that a unit of learning rate takes away."""
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        """Return torch's optimizer for these parameters."""
         return torch.optim.AdamW(parameters, self.lr, self.betas, weight_decay=self.weight_decay)

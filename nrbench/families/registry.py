@@ -76,8 +76,10 @@ class Registry:
         return tuple(entry for name in sorted(found) for entry in found[name])
 
     def named(self, name: str) -> tuple[Entry, ...]:
-        """Return the entries of any kind that go by this name."""
-        return tuple(entry for kind in self.families for entry in self._by_kind.get(kind, {}).get(name, []))
+        """Return the entries that go by this name: those of any kind, or of one such as "methods/sgd"."""
+        kind, _, leaf = name.rpartition("/")
+        kinds = [kind] if kind else self.families
+        return tuple(entry for each in kinds for entry in self._by_kind.get(each, {}).get(leaf, []))
 
     def find(self, family: type[Component], name: object) -> type[Component]:
         """Return the class of that family and name; raise `NameLookupError` when there is none, or more than one."""

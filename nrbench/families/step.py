@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -13,50 +13,202 @@ from torch import Tensor, nn
 from nrbench.base.chance import Chance
 from nrbench.families.displacement import NONE, Weights, forward_at
 
-State = dict[str, Any]
-"""What a method remembers between steps: tensors, integers and floats by name; it travels in the checkpoint."""
-
-
 BatchNormStatistics = Literal["first", "clean", "perturbed", "both"]
-"""Which passes of a step update running statistics; a step without such a pass makes an extra forward pass at w."""
+"""Which passes of a step update running statistics; `first` is the first pass that covers the whole batch. A step without
+such a pass makes an extra forward pass at w."""
+
+Rows = slice | Tensor | None
+"""Images of a batch: a slice, a tensor of their numbers, or all of them."""
+
+
+class Criterion(Protocol):
+    """A loss of logits and labels, such as torch's cross entropy."""
+
+    def __call__(self, logits: Tensor, labels: Tensor, *, reduction: str = "mean") -> Tensor:
+        """Return the mean loss of the batch or, with the reduction "none", the loss of each image."""
+
+
+class Batch(NamedTuple):
+    """Images, a float tensor of batch × channels × height × width, augmented and normalised, and their labels."""
+
+    images: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """When a step is made."""
+
+    step: int = 0
+    """0 for the first step of the training."""
+    steps_per_epoch: int = 1
+    total: int = 1
+    """Steps of the whole training."""
+    lr: float = 0.0
+    """The learning rate in force."""
+    images: int = 1
+    """Training images."""
+
+    @property
+    def progress(self) -> float:
+        """t/T for step t = 0 … T-1 of T."""
+        return self.step / self.total
+
+
+class State(MutableMapping[str, Any]):
+    """What a method remembers between steps: tensors, integers and floats by name; it travels in the checkpoint.
+
+    A name has no `/` in it: that is what stands between the name of a part and the names in it.
+    """
+
+    def __init__(self, values: dict[str, Any] | None = None, prefix: str = "") -> None:
+        self._values: dict[str, Any] = {} if values is None else values
+        self._prefix = prefix
+
+    def within(self, name: str) -> State:
+        """Return the state of a method inside this one: a part of the same checkpoint under a name of its own."""
+        return State(self._values, f"{self._whole(name)}/")
+
+    def everything(self) -> dict[str, Any]:
+        """Return all values, those of parts under the path of their names."""
+        return {name: value for name, value in self._values.items() if name.startswith(self._prefix)}
+
+    def _whole(self, name: str) -> str:
+        if "/" in name or not name:
+            raise ValueError(f"{name!r} is no name in a state: it has a / in it, or nothing")
+        return self._prefix + name
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[self._whole(name)]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._values[self._whole(name)] = value
+
+    def __delitem__(self, name: str) -> None:
+        del self._values[self._whole(name)]
+
+    def __iter__(self) -> Iterator[str]:
+        own = (name.removeprefix(self._prefix) for name in self._values if name.startswith(self._prefix))
+        return (name for name in own if "/" not in name)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 @dataclass(slots=True)
+class _Passes:
+    """What all views of a step have in common: what it has cost, and whether running statistics have been updated."""
+
+    made: float = 0.0
+    statistics_updated: bool = False
+    batches: int = 1
+
+
+def _no_more(index: int) -> Batch:
+    raise ValueError("there is no further batch here")
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
-    """One batch, and what a method may do with it."""
+    """One batch, and what a method may do with it. `scaled`, `within` and `more` give other views of the same step."""
 
     model: nn.Module
     images: Tensor
     """Float tensor, batch × channels × height × width, augmented and normalised."""
     labels: Tensor
-    criterion: Callable[[Tensor, Tensor], Tensor]
-    progress: float
-    """t/T for step t = 0 … T-1 of T."""
+    criterion: Criterion
     chance: Chance
     state: State
-    dropout_seed: int
+    optimizer: torch.optim.Optimizer
+    clock: Clock = Clock()
+    dropout_seed: int = 0
     """All passes of a step share their dropout masks."""
     strength: float = 1.0
     """What every displacement of this step is multiplied with."""
     bn_statistics: BatchNormStatistics = "first"
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
-    passes: float = 0.0
-    """Forward-backward passes over the batch so far: the cost of the step."""
-    _statistics_updated: bool = field(default=False, init=False)
+    further: Callable[[int], Batch] = field(default=_no_more, repr=False)
+    """The further batches of this step, 1, 2, …; see `more`."""
+    _passes: _Passes = field(default_factory=_Passes, repr=False)
 
-    def backward(self, delta: Weights = NONE, *, share: float = 1.0, rows: slice | None = None) -> Tensor:
-        """Add share · ∇L(w + strength · δ) on those rows of the batch to each `.grad`; return the loss, detached."""
+    @property
+    def progress(self) -> float:
+        """How far the training is, from 0 to below 1."""
+        return self.clock.progress
+
+    @property
+    def passes(self) -> float:
+        """Forward-backward passes over a batch so far: the cost of the step."""
+        return self._passes.made
+
+    # -- passes -------------------------------------------------------------------------------------------------------
+
+    def backward(self, delta: Weights = NONE, *, share: float = 1.0, rows: Rows = None, fixed: bool = False) -> Tensor:
+        """Add share · ∇L(w + strength · δ) on those rows of the batch to each `.grad`; return the loss, detached.
+
+        A `fixed` displacement is taken as it is, whatever the strength.
+        """
+        logits, labels = self._forward(delta, rows, fixed)
+        loss = self.criterion(logits, labels)
+        (loss if share == 1 else share * loss).backward()  # type: ignore[no-untyped-call]
+        self._passes.made += len(labels) / len(self.labels)
+        return loss.detach()
+
+    def losses(self, delta: Weights = NONE, *, rows: Rows = None, fixed: bool = False) -> Tensor:
+        """Return the loss of each of those images at w + strength · δ, with its graph: float tensor (rows,).
+
+        It counts as a pass or, where torch records no gradients, as a third of one: a backward pass costs about two
+        forward ones.
+        """
+        logits, labels = self._forward(delta, rows, fixed)
+        whole = 1.0 if torch.is_grad_enabled() else 1 / 3
+        self._passes.made += whole * len(labels) / len(self.labels)
+        return self.criterion(logits, labels, reduction="none")
+
+    def _forward(self, delta: Weights, rows: Rows, fixed: bool) -> tuple[Tensor, Tensor]:
         images, labels = (self.images, self.labels) if rows is None else (self.images[rows], self.labels[rows])
-        delta = delta if self.strength else NONE
-        updates = self._updates_statistics(clean=not delta)
+        if not (self.strength or fixed):
+            delta = NONE
+        updates = self._updates_statistics(clean=not delta, whole=self._covers(rows, len(labels)))
         torch.manual_seed(self.dropout_seed)
         with self.autocast():
-            logits = forward_at(self.model, delta, images, scale=self.strength, frozen_buffers=not updates)
-        loss = self.criterion(logits if logits.dtype == torch.float64 else logits.float(), labels)
-        (loss if share == 1 else share * loss).backward()  # type: ignore[no-untyped-call]
-        self.passes += len(labels) / len(self.labels)
-        self._statistics_updated |= updates
-        return loss.detach()
+            scale = 1.0 if fixed else self.strength
+            logits = forward_at(self.model, delta, images, scale=scale, frozen_buffers=not updates)
+        self._passes.statistics_updated |= updates
+        return logits if logits.dtype == torch.float64 else logits.float(), labels
+
+    def _covers(self, rows: Rows, count: int) -> bool:
+        """Whether rows, so many of them, are the whole batch."""
+        size = len(self.labels)
+        if not isinstance(rows, Tensor) or count != size:
+            return count == size
+        return len(set(torch.arange(size)[rows.cpu()].tolist())) == size
+
+    def _updates_statistics(self, *, clean: bool, whole: bool) -> bool:
+        match self.bn_statistics:
+            case "first":
+                return whole and not self._passes.statistics_updated
+            case "clean":
+                return clean
+            case "perturbed":
+                return not clean
+            case "both":
+                return True
+
+    def finish(self) -> None:
+        """Make the extra pass at w when no pass of this step was one that updates running statistics."""
+        if self._passes.statistics_updated or not any(True for _ in self.model.buffers()):
+            return
+        torch.manual_seed(self.dropout_seed)
+        with torch.no_grad(), self.autocast():
+            self.model(self.images)
+        self._passes.made += 1 / 3
+
+    # -- the weights and their gradient -------------------------------------------------------------------------------
+
+    def weights(self) -> Weights:
+        """Return the trainable weights w, detached, by name."""
+        return {name: p.detach() for name, p in self.model.named_parameters() if p.requires_grad}
 
     def take_gradient(self, *, keep: float = 0.0) -> Weights:
         """Return the gradient gathered so far and leave `keep` times it behind."""
@@ -65,26 +217,30 @@ class Step:
             parameter.grad = keep * gradient[name] if keep and name in gradient else None
         return gradient
 
-    def weights(self) -> Weights:
-        """Return the trainable weights w, detached, by name."""
-        return {name: p.detach() for name, p in self.model.named_parameters() if p.requires_grad}
+    def put_gradient(self, gradient: Weights) -> None:
+        """Let this be the gradient; a weight that is not named has none. Raise `ValueError` for what is no weight's."""
+        parameters = dict(self.model.named_parameters())
+        for name, tensor in gradient.items():
+            if name not in parameters or parameters[name].shape != tensor.shape:
+                raise ValueError(f"a gradient of {name}, {tuple(tensor.shape)}, which is no weight of the model")
+        for name, parameter in parameters.items():
+            parameter.grad = gradient.get(name)
 
-    def finish(self) -> None:
-        """Make the extra pass at w when no pass of this step was one that updates running statistics."""
-        if self._statistics_updated or not any(True for _ in self.model.buffers()):
-            return
-        torch.manual_seed(self.dropout_seed)
-        with torch.no_grad(), self.autocast():
-            self.model(self.images)
-        self.passes += 1 / 3  # a backward pass costs about two forward ones
+    # -- other views of the step --------------------------------------------------------------------------------------
 
-    def _updates_statistics(self, *, clean: bool) -> bool:
-        match self.bn_statistics:
-            case "first":
-                return self.passes == 0
-            case "clean":
-                return clean
-            case "perturbed":
-                return not clean
-            case "both":
-                return True
+    def scaled(self, factor: float) -> Step:
+        """Return this step at another strength, for a method inside a ramp, say."""
+        return replace(self, strength=self.strength * factor)
+
+    def within(self, name: str) -> Step:
+        """Return this step for a method inside another, with a state and a chance of its own.
+
+        It is the same view for the same name, so what is done twice has two names.
+        """
+        return replace(self, state=self.state.within(name), chance=self.chance.part(name))
+
+    def more(self) -> Step:
+        """Return this step with a further batch, for methods that need several for one update."""
+        batch = self.further(self._passes.batches)
+        self._passes.batches += 1
+        return replace(self, images=batch.images, labels=batch.labels)

@@ -12,6 +12,7 @@ from torch.nn.functional import pad
 
 from nrbench.base.chance import generator
 from nrbench.families.dataset import Images, Splits
+from nrbench.families.step import Batch
 from nrbench.suite.recipe import Recipe
 
 PADDING = 4
@@ -58,14 +59,21 @@ class Batches:
     def __len__(self) -> int:
         return -(-len(self.images) // self.recipe.batch_size)
 
-    def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield (images, labels) of epoch 1, 2, …: every image once, in a new order."""
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """Yield the batches of epoch 1, 2, …: every image once, in a new order."""
+        yield from self._batches(generator("batches", self.seed, number), len(self.images))
+
+    def further(self, step: int, index: int) -> Batch:
+        """Return the further batch 1, 2, … of a step: images drawn anew from all, as many as a full batch has."""
+        count = min(self.recipe.batch_size, len(self.images))
+        return next(self._batches(generator("further batches", self.seed, step, index), count))
+
+    def _batches(self, chance: torch.Generator, count: int) -> Iterator[Batch]:
         device = self.images.labels.device
         pixels = self.images.images.permute(0, 2, 3, 1)
-        chance = generator("batches", self.seed, number)
-        order = torch.randperm(len(self.images), generator=chance)
-        flips = torch.rand(len(order), generator=chance) < 0.5
-        shifts = torch.randint(0, 2 * PADDING + 1, (len(order), 2), generator=chance)
+        order = torch.randperm(len(self.images), generator=chance)[:count]
+        flips = torch.rand(count, generator=chance) < 0.5
+        shifts = torch.randint(0, 2 * PADDING + 1, (count, 2), generator=chance)
         parts = (torch.split(tensor.to(device), self.recipe.batch_size) for tensor in (order, flips, shifts))
         for rows, flip, shift in zip(*parts, strict=True):
             batch = pixels.index_select(0, rows).permute(0, 3, 1, 2)
@@ -75,7 +83,7 @@ class Batches:
                     flip=flip if "flip" in self.recipe.augment else None,
                     shift=shift if "crop" in self.recipe.augment else None,
                 )
-            yield self.normalise(batch), self.images.labels[rows]
+            yield Batch(self.normalise(batch), self.images.labels[rows])
 
 
 def augmented(images: Tensor, *, flip: Tensor | None, shift: Tensor | None) -> Tensor:

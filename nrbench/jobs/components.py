@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from nrbench.base.component import Component
 from nrbench.families.executor import Serial
 from nrbench.families.hookspecs import hookimpl
+from nrbench.families.optimizer import AdamW, Sgd
 from nrbench.families.schedule import Constant, Cosine, Linear, OffToOn, Quadratic
 from nrbench.families.selection import BestEpoch, Last
 from nrbench.jobs.processes import Processes
@@ -14,5 +15,5 @@ from nrbench.jobs.processes import Processes
 
 @hookimpl
 def nrbench_components() -> Iterable[type[Component]]:
-    """The neutral components of the core: schedules, selections, and the executors of one machine."""
-    return [Constant, Linear, Quadratic, OffToOn, Cosine, Last, BestEpoch, Serial, Processes]
+    """The neutral components of the core: schedules, selections, optimizers, and the executors of one machine."""
+    return [Constant, Linear, Quadratic, OffToOn, Cosine, Last, BestEpoch, Sgd, AdamW, Serial, Processes]

@@ -166,8 +166,9 @@ class _Work:
     def _checkpoint(self) -> Checkpoint | None:
         for record in reversed(self.record.checkpoints):
             tensors = self.stored.checkpoint(record) if record.epoch <= len(self.record.epochs) else None
-            if tensors is not None:
-                return Checkpoint(record.epoch, tensors, record.scalars)
+            weights = self.stored.weights(self.record, record.epoch)
+            if tensors is not None and weights is not None:
+                return Checkpoint(record.epoch, weights, tensors, record.scalars)
         return None
 
     def _remember(self, trained: Trained, seconds: float, *, keep_all: bool) -> None:
@@ -186,19 +187,20 @@ class _Work:
         here = dict.fromkeys([*self.record.environments, environment(self.device)])
         self.record = self.record.replace(epochs=epochs, environments=tuple(here))
         kept = self.record.kept | {trained.epoch: self.stored.save_weights(trained.epoch, weights)}
+        checkpoints = self._checkpoints(trained, weights)
         size = sum(tensor.nbytes for tensor in weights.values())
         if not keep_all and self.training.epochs * size > self.training.recipe.keep_epochs:
-            wanted = {trained.epoch, *self._choices().values()}
+            wanted = {trained.epoch, *self._choices().values(), *(each.epoch for each in checkpoints)}
             kept = {epoch: sha for epoch, sha in kept.items() if epoch in wanted}
-        self._write(self.record.replace(kept=kept, checkpoints=self._checkpoints(trained)))
+        self._write(self.record.replace(kept=kept, checkpoints=checkpoints))
 
-    def _checkpoints(self, trained: Trained) -> tuple[CheckpointRecord, ...]:
+    def _checkpoints(self, trained: Trained, weights: dict[str, Tensor]) -> tuple[CheckpointRecord, ...]:
         """Return the last two checkpoints, one made now if it is time; a training that is through needs none."""
         if trained.epoch >= self.training.epochs:
             return ()
         if trained.epoch % self.training.recipe.checkpoint_every:
             return self.record.checkpoints
-        state = trained.checkpoint()
+        state = trained.checkpoint(weights)
         sha256 = self.stored.save_checkpoint(state.epoch, state.tensors)
         latest = CheckpointRecord(epoch=state.epoch, scalars=state.scalars, sha256=sha256)
         return (*self.record.checkpoints, latest)[-2:]

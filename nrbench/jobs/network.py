@@ -43,7 +43,7 @@ class Judge:
         """Return a noise model's displacement; raise `ValueError`, with the weights as they were, if it wrote to them."""
         before = [weight._version for weight in weights.values()]
         with torch.inference_mode():
-            delta = noise.displacement(weights, gradient=None, chance=chance)
+            delta = noise.displacement(weights, chance=chance.anew())
         if [weight._version for weight in weights.values()] != before:
             copy_into(self.model, self._loaded)
             raise ValueError(f"{noise.name} wrote to the weights it was given")
@@ -57,7 +57,7 @@ class Judge:
         """Yield the simulated chips 0 … draws-1 of this training's backbone and seed: the same for every method."""
         fingerprint, seed = self.training.backbone.fingerprint, self.training.seed
         for draw in range(draws):
-            yield EvaluationChance(fingerprint, seed, purpose, draw, device=self.device)
+            yield EvaluationChance.chip(fingerprint, seed, purpose, draw, device=self.device)
 
     @torch.inference_mode()
     def count(self, delta: Weights, images: Images, *, calibration: Images | None = None) -> int:

@@ -14,7 +14,8 @@ from torch.nn.functional import cross_entropy
 from nrbench.base.chance import TrainingChance, derive
 from nrbench.families.dataset import Images
 from nrbench.families.displacement import Weights
-from nrbench.families.step import State, Step
+from nrbench.families.method import own_optimizer
+from nrbench.families.step import Clock, State, Step
 from nrbench.jobs.batches import Batches, Normalisation
 from nrbench.jobs.device import autocast
 from nrbench.suite.cell import Training
@@ -25,7 +26,10 @@ class Checkpoint:
     """All that a training needs to go on after an epoch as if it had never stopped; there is no generator state."""
 
     epoch: int
+    weights: dict[str, Tensor]
+    """Parameters and buffers to be judged: the epoch's own file holds them."""
     tensors: dict[str, Tensor]
+    """What the optimizer and the method remember, and parameters and buffers that are judged with other values."""
     scalars: dict[str, Any]
 
 
@@ -47,15 +51,20 @@ class Trained:
         judged = self.model.state_dict() | dict(self.training.method.evaluation_weights(self.state) or {})
         return {name: _copy(tensor) for name, tensor in judged.items()}
 
-    def checkpoint(self) -> Checkpoint:
-        """Return a copy of everything the rest of the training depends on."""
-        values: dict[str, Any] = {f"model/{name}": tensor for name, tensor in self.model.state_dict().items()}
+    def checkpoint(self, weights: dict[str, Tensor]) -> Checkpoint:
+        """Return a copy of everything the rest of the training depends on; `weights` are those to be judged."""
+        values: dict[str, Any] = {
+            f"model/{name}": tensor
+            for name, tensor in self.model.state_dict().items()
+            if not torch.equal(tensor.cpu(), weights[name])
+        }
         for index, parameter in enumerate(self.model.parameters()):
             slots = self.optimizer.state.get(parameter, {})
             values |= {f"optimizer/{index}/{slot}": value for slot, value in slots.items()}
-        values |= {f"method/{name}": value for name, value in self.state.items()}
+        values |= {f"method/{name}": value for name, value in self.state.everything().items()}
         tensors = {name: _copy(value) for name, value in values.items() if isinstance(value, Tensor)}
-        return Checkpoint(self.epoch, tensors, {name: value for name, value in values.items() if name not in tensors})
+        scalars = {name: value for name, value in values.items() if name not in tensors}
+        return Checkpoint(self.epoch, weights, tensors, scalars)
 
 
 def train(
@@ -73,7 +82,8 @@ def train(
     """
     recipe = training.recipe
     model = initial_model(training, num_classes, images.images.shape, device)
-    optimizer = recipe.optimizer.build(model.parameters())
+    mover = own_optimizer(training.method) or recipe.optimizer
+    optimizer = mover.build(model.parameters())
     state = _restored(checkpoint, model, optimizer)
     batches = Batches(images, normalise, recipe, training.seed)
     criterion = partial(cross_entropy, label_smoothing=recipe.label_smoothing)
@@ -90,25 +100,27 @@ def train(
         model.train()
         loss = torch.zeros((), device=device)
         passes = 0.0
-        for number, (batch, labels) in enumerate(batches.epoch(epoch), start=(epoch - 1) * len(batches)):
+        for number, batch in enumerate(batches.epoch(epoch), start=(epoch - 1) * len(batches)):
+            lr = mover.lr * recipe.lr_schedule(number / total)
             for group in optimizer.param_groups:
-                group["lr"] = recipe.optimizer.lr * recipe.lr_schedule(number / total)
+                group["lr"] = lr
             step = Step(
                 model=model,
-                images=batch,
-                labels=labels,
+                images=batch.images,
+                labels=batch.labels,
                 criterion=criterion,
-                progress=number / total,
                 chance=TrainingChance(training.seed, number, layout, device=device),
                 state=state,
+                optimizer=optimizer,
+                clock=Clock(number, len(batches), total, lr, len(images)),
                 dropout_seed=derive("dropout", training.seed, number) & 0xFFFF_FFFF,
                 bn_statistics=recipe.bn_statistics,
                 autocast=autocast(recipe, device),
+                further=partial(batches.further, number),
             )
-            loss += training.method.backward(step) * len(labels)
+            loss += training.method.backward(step) * len(batch.labels)
             step.finish()
-            optimizer.step()
-            training.method.after_update(step)
+            training.method.update(step)
             optimizer.zero_grad(set_to_none=True)
             passes += step.passes
         model.eval()
@@ -129,18 +141,18 @@ def initial_model(training: Training, num_classes: int, shape: torch.Size, devic
 
 def _restored(checkpoint: Checkpoint | None, model: nn.Module, optimizer: torch.optim.Optimizer) -> State:
     """Bring model and optimizer to where a checkpoint was taken and return the method's state there."""
-    state: State = {}
+    remembered: dict[str, Any] = {}
+    state = State(remembered)
     if checkpoint is None:
         return state
     values = checkpoint.tensors | checkpoint.scalars
-    copy_into(
-        model, {name.removeprefix("model/"): value for name, value in values.items() if name.startswith("model/")}
-    )
+    moved = {name.removeprefix("model/"): value for name, value in values.items() if name.startswith("model/")}
+    copy_into(model, checkpoint.weights | moved)
     parameters = list(model.parameters())
     for name, value in values.items():
         kind, _, rest = name.partition("/")
         if kind == "method":
-            state[rest] = value.to(parameters[0].device) if isinstance(value, Tensor) else value
+            remembered[rest] = value.to(parameters[0].device) if isinstance(value, Tensor) else value
         elif kind == "optimizer":
             index, _, slot = rest.partition("/")
             parameter = parameters[int(index)]

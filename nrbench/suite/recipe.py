@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 
 from nrbench.base.component import NOT_IN_KEY, Frozen
-from nrbench.families.optimizer import AdamW, Sgd
+from nrbench.families.optimizer import Optimizer, Sgd
 from nrbench.families.schedule import Cosine, Schedule
 from nrbench.families.step import BatchNormStatistics
 
@@ -22,7 +22,7 @@ class Recipe(Frozen):
     """Images in a step; the last batch of an epoch may have fewer."""
     evaluation_batch: int = Field(default=500, ge=1)
     """Images in a forward pass of an evaluation."""
-    optimizer: Annotated[Sgd | AdamW, Field(discriminator="name")] = Sgd()
+    optimizer: Optimizer = Sgd()
     """What moves the weights along the gradient that the method found."""
     lr_schedule: Schedule = Cosine()
     """The learning rate of each step, as a factor of the optimizer's `lr`."""

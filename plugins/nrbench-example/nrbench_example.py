@@ -14,7 +14,7 @@ class LogNormal(NoiseModel):
     name: Literal["log_normal"] = "log_normal"
     sigma: float = Field(default=0.1, ge=0)
 
-    def displacement(self, weights: Weights, *, gradient: Weights | None, chance: Chance) -> Weights:
+    def displacement(self, weights: Weights, *, chance: Chance) -> Weights:
         stored = {name: weights[name] for name in Scale().units(weights)}
         draws = {name: self.sigma * chance.normal(name, w.shape).to(w.dtype) for name, w in stored.items()}
         return {name: w * (draws[name] - self.sigma**2 / 2).expm1() for name, w in stored.items()}
@@ -29,7 +29,7 @@ class Antithetic(Method):
     def backward(self, step: Step) -> Tensor:
         if step.strength == 0:
             return step.backward()
-        delta = self.noise.displacement(step.weights(), gradient=None, chance=step.chance)
+        delta = self.noise.displacement(step.weights(), chance=step.chance)
         opposite = {name: -tensor for name, tensor in delta.items()}
         return (step.backward(delta, share=0.5) + step.backward(opposite, share=0.5)) / 2
 

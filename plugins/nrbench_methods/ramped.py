@@ -33,14 +33,16 @@ class Ramped(Method):
         return method
 
     def backward(self, step: Step) -> Tensor:
-        step.strength *= self.schedule(step.progress)
-        return self.method.backward(step)
+        return self.method.backward(self._scaled(step))
 
     def planned_passes(self) -> float:
         return self.method.planned_passes()
 
-    def after_update(self, step: Step) -> None:
-        self.method.after_update(step)
+    def update(self, step: Step) -> None:
+        self.method.update(self._scaled(step))
+
+    def _scaled(self, step: Step) -> Step:
+        return step.scaled(self.schedule(step.progress))
 
     def evaluation_weights(self, state: State) -> Weights | None:
         return self.method.evaluation_weights(state)

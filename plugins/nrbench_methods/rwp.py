@@ -13,6 +13,7 @@ class RWP(Method):
     """The gradient at weights displaced by fresh random noise for every batch; one pass."""
 
     name: Literal["rwp"] = "rwp"
+    version: ClassVar[int] = 2  # with several samples, BatchNorm's statistics come from the whole batch
     paper: ClassVar[str] = "Bisla et al. 2022, Low-Pass Filtering SGD; scaled as in the benchmark's paper (eq. 2)"
 
     sigma: float = Field(default=0.05, ge=0)
@@ -23,5 +24,4 @@ class RWP(Method):
     """Into how many parts the batch is cut, each of which meets noise of its own."""
 
     def backward(self, step: Step) -> Tensor:
-        step.strength *= self.sigma
-        return displaced_backward(step, self.noise, samples=self.samples)
+        return displaced_backward(step.scaled(self.sigma), self.noise, samples=self.samples)

@@ -73,7 +73,7 @@ class DeviceProfile(NoiseModel):
         """The points of the table; `DataError` is raised if they are in a file that has changed since."""
         return _parsed(self.table.read()) if isinstance(self.table, DataFile) else self.table
 
-    def displacement(self, weights: Weights, *, gradient: Weights | None, chance: Chance) -> Weights:
+    def displacement(self, weights: Weights, *, chance: Chance) -> Weights:
         delta = {}
         for name, unit in self.scale.units(weights).items():
             weight = weights[name]

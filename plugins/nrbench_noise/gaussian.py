@@ -20,7 +20,15 @@ class Gaussian(NoiseModel):
     scale: Scale = Scale()
     """The unit of the noise and the tensors it concerns."""
 
-    def displacement(self, weights: Weights, *, gradient: Weights | None, chance: Chance) -> Weights:
+    @property
+    def random(self) -> bool:
+        return self.sigma > 0
+
+    @property
+    def clean(self) -> bool:
+        return self.sigma == 0
+
+    def displacement(self, weights: Weights, *, chance: Chance) -> Weights:
         return {
             name: chance.normal(name, weights[name].shape).to(weights[name].dtype).mul_(self.sigma * unit)
             for name, unit in self.scale.units(weights).items()

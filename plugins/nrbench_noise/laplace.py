@@ -18,7 +18,15 @@ class Laplace(NoiseModel):
     scale: Scale = Scale()
     """The unit of the noise and the tensors it concerns."""
 
-    def displacement(self, weights: Weights, *, gradient: Weights | None, chance: Chance) -> Weights:
+    @property
+    def random(self) -> bool:
+        return self.b > 0
+
+    @property
+    def clean(self) -> bool:
+        return self.b == 0
+
+    def displacement(self, weights: Weights, *, chance: Chance) -> Weights:
         delta = {}
         for name, unit in self.scale.units(weights).items():
             centred = chance.uniform(name, weights[name].shape).to(weights[name].dtype) - 0.5

@@ -1,6 +1,6 @@
 """No noise."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from nrbench import NONE, Chance, NoiseModel, Weights
 
@@ -9,8 +9,14 @@ class NoNoise(NoiseModel):
     """The weights as they are: the clean column."""
 
     name: Literal["none"] = "none"
-    random: ClassVar[bool] = False
-    clean: ClassVar[bool] = True
 
-    def displacement(self, weights: Weights, *, gradient: Weights | None, chance: Chance) -> Weights:
+    @property
+    def random(self) -> bool:
+        return False
+
+    @property
+    def clean(self) -> bool:
+        return True
+
+    def displacement(self, weights: Weights, *, chance: Chance) -> Weights:
         return NONE

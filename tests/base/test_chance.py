@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from hashlib import sha256
 
 import numpy as np
 import pytest
 import torch
 from scipy import stats
+from torch import Tensor
 
+from nrbench import Chance
 from nrbench.base.chance import EvaluationChance, TrainingChance, derive
 
 SHAPE = (64, 32, 3, 3)
@@ -18,7 +21,7 @@ def philox(key: int) -> np.random.Generator:
 
 
 def chip(backbone: str = "a", seed: int = 0, purpose: str = "report", draw: int = 0) -> EvaluationChance:
-    return EvaluationChance(backbone, seed, purpose, draw)
+    return EvaluationChance.chip(backbone, seed, purpose, draw)
 
 
 def test_golden_values() -> None:
@@ -65,13 +68,67 @@ def test_all_strengths_share_one_draw_and_cannot_spoil_it(monkeypatch: pytest.Mo
     monkeypatch.setattr("numpy.random.Philox", None)
     kept = first.clone()
     first.mul_(100)
-    assert torch.equal(chance.normal("w", SHAPE), kept)
+    assert torch.equal(chance.anew().normal("w", SHAPE), kept)
+
+
+@pytest.mark.parametrize("make", [lambda: chip(), lambda: training()], ids=["evaluation", "training"])
+@pytest.mark.parametrize("first", ["normal", "uniform", "generator"])
+@pytest.mark.parametrize("second", ["normal", "uniform", "generator"])
+def test_a_number_is_drawn_once(make: Callable[[], Chance], first: str, second: str) -> None:
+    """One (parameter, field) asked for twice is refused, in whatever kind; another parameter or field is not."""
+
+    def ask(chance: Chance, kind: str, parameter: str, field: str) -> None:
+        shape = () if kind == "generator" else ((3,),)
+        getattr(chance, kind)(parameter, *shape, field=field)
+
+    chance = make()
+    ask(chance, first, "w", "a")
+    for parameter, field in (("v", "a"), ("w", "b")):
+        ask(chance, second, parameter, field)
+    with pytest.raises(ValueError, match=r"'w', field 'a', was drawn already.*chance.part\(name\)"):
+        ask(chance, second, "w", "a")
+
+
+@pytest.mark.parametrize("make", [lambda: chip(), lambda: training()], ids=["evaluation", "training"])
+def test_parts_samples_and_reads_are_independent(make: Callable[[], Chance]) -> None:
+    """Parts by name and at any depth, samples by number and reads draw numbers of their own, and the same ones again."""
+
+    def draws() -> list[Tensor]:
+        chance = make()
+        below = [chance, chance.part("a"), chance.part("b"), chance.part("a").part("b"), chance.sample(1), chance.read]
+        below += [chance.read.part("a"), chance.part("a").read, chance.part("a").sample(1), chance.sample(2)]
+        return [each.normal("w", SHAPE).flatten() for each in below]
+
+    first, again = draws(), draws()
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    correlations = np.corrcoef(torch.stack(first).numpy()) - np.eye(len(first))
+    assert np.abs(correlations).max() < 5 / np.sqrt(first[0].numel())
+
+
+@pytest.mark.parametrize("make", [lambda: chip(), lambda: training()], ids=["evaluation", "training"])
+def test_a_part_is_one_chance_however_often_it_is_named(make: Callable[[], Chance]) -> None:
+    """Two components that are given the same part are refused the same numbers."""
+    chance = make()
+    chance.part("a").normal("w", (3,))
+    with pytest.raises(ValueError, match="drawn already"):
+        chance.part("a").normal("w", (3,))
+
+
+def test_reads_of_a_chip_differ_and_its_programming_does_not() -> None:
+    """At another read of one chip what was programmed is the same, and what is read is new and not kept."""
+    chance = chip()
+    first, other, again = (chance.anew(reads=reads) for reads in (0, 1, 0))
+    assert torch.equal(first.normal("w", SHAPE), other.normal("w", SHAPE))
+    numbers = first.read.normal("w", SHAPE)
+    assert not torch.equal(numbers, other.read.normal("w", SHAPE))
+    assert torch.equal(numbers, again.read.normal("w", SHAPE))
+    assert len(chance._kept) == 1
 
 
 def test_normals_and_uniforms_of_a_parameter_are_independent() -> None:
-    """Both kinds may be drawn for one parameter without a field."""
+    """Both kinds may be drawn for one parameter, under a field each."""
     for chance in (chip(), training()):
-        normal, uniform = chance.normal("w", SHAPE).flatten(), chance.uniform("w", SHAPE).flatten()
+        normal, uniform = chance.normal("w", SHAPE).flatten(), chance.uniform("w", SHAPE, field="u").flatten()
         for values in (normal, normal.abs()):
             assert abs(np.corrcoef(values, uniform)[0, 1]) < 5 / np.sqrt(uniform.numel())
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from nrbench import Dataset, Images, Method, Splits
+from nrbench import Dataset, Images, Method, Splits, State
 from nrbench.base.chance import TrainingChance
 from nrbench.families.step import Step
 from nrbench.jobs.batches import Normalisation
@@ -89,16 +89,14 @@ class Stepper:
             images=self.batch,
             labels=self.labels,
             criterion=cross_entropy,
-            progress=0.5,
             chance=TrainingChance(0, self.number, self.layout, device=CPU),
-            state={},
-            dropout_seed=0,
+            state=State(),
+            optimizer=self.optimizer,
             autocast=autocast(RECIPE, CPU),
         )
         method.backward(step)
         step.finish()
-        self.optimizer.step()
-        method.after_update(step)
+        method.update(step)
         self.optimizer.zero_grad(set_to_none=True)
 
     def with_method(self, method: Method) -> Callable[[], None]:

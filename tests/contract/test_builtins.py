@@ -8,6 +8,7 @@ import pytest
 
 from nrbench import Component, Method, Registry, Step
 from nrbench.families.executor import Serial
+from nrbench.families.optimizer import AdamW, Sgd
 from nrbench.families.schedule import Constant, Cosine, Linear, OffToOn, Quadratic
 from nrbench.families.selection import BestEpoch, Last
 from nrbench.jobs.processes import Processes
@@ -47,6 +48,10 @@ BUILTINS: list[Component] = [
     Timm(model="resnet18", cifar_stem=True),
     FashionMNISTMini(train_size=100),
     Synthetic(),
+    Sgd(),
+    Sgd(momentum=0),
+    AdamW(),
+    Gaussian(sigma=0.0),
     Constant(),
     Linear(),
     Quadratic(),

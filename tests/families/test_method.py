@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from nrbench import Chance, Perturbation, Step, Weights, displaced_backward
+from nrbench import Chance, Perturbation, State, Step, Weights, displaced_backward
 from nrbench.base.chance import TrainingChance
 from nrbench.families.step import BatchNormStatistics
 
@@ -30,10 +30,9 @@ def step(model: nn.Module | None = None, **changes: Any) -> Step:
         "images": torch.randn(16, 3, 2, 2),
         "labels": torch.arange(16) % 3,
         "criterion": cross_entropy,
-        "progress": 0.0,
         "chance": TrainingChance(0, 0, {}, device="cpu"),
-        "state": {},
-        "dropout_seed": 0,
+        "state": State(),
+        "optimizer": torch.optim.SGD(model.parameters(), lr=0.1),
     }
     return Step(**given | changes)
 

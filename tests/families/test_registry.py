@@ -72,7 +72,7 @@ def test_a_strangers_plugin_stands_beside_ours(install) -> None:  # type: ignore
         class Nothing(NoiseModel):
             \"\"\"Nothing at all.\"\"\"
             name: Literal["nothing"] = "nothing"
-            def displacement(self, weights, *, gradient, chance):
+            def displacement(self, weights, *, chance):
                 return NONE
 
         @hookimpl
@@ -111,7 +111,7 @@ def test_two_plugins_with_one_name_are_ambiguous_where_it_is_used() -> None:
 
     plugin.nrbench_components = nrbench_components  # type: ignore[attr-defined]
     registry = load_registry(extra=[plugin])
-    assert len(registry.named("sgd")) == 2
+    assert len(registry.named("methods/sgd")) == 2
     with pytest.raises(NameLookupError, match=r"ambiguous: nrbench \(methods\) and other both"):
         registry.find(Method, "sgd")
     assert registry.find(Method, "sam")
@@ -125,7 +125,7 @@ def test_a_name_may_serve_several_kinds() -> None:
 
         name: Literal["sgd"] = "sgd"
 
-        def displacement(self, weights, *, gradient, chance):  # type: ignore[no-untyped-def]
+        def displacement(self, weights, *, chance):  # type: ignore[no-untyped-def]
             return {}
 
     class Plugin:

@@ -13,24 +13,24 @@ from nrbench.jobs.batches import Normalisation
 from nrbench.jobs.evaluate import scored
 from nrbench.jobs.network import Judge
 from nrbench.jobs.train import initial_model
-from nrbench.testing.samples import TinyBackbone, TinyDataset
+from nrbench.testing.samples import SmallDataset, SmallNetwork
 from nrbench_methods import SAM, SGD
 from nrbench_noise import Gaussian, NoNoise
 
 CPU = torch.device("cpu")
-DATA = TinyDataset().load(Path())
+DATA = SmallDataset().load(Path())
 
 
 def judge(backbone: Backbone | None = None, *, seed: int = 0, method: SGD | SAM | None = None, batch: int = 7) -> Judge:
     recipe = Recipe(evaluation_batch=batch)
-    training = Training(TinyDataset(), backbone or TinyBackbone(), method or SGD(), recipe, seed)
+    training = Training(SmallDataset(), backbone or SmallNetwork(), method or SGD(), recipe, seed)
     model = initial_model(training, 3, DATA.test.images.shape, CPU)
     return Judge(model, training, Normalisation.of(DATA, recipe, CPU), CPU)
 
 
 def delta_of(noise: NoiseModel, who: Judge, draw: int, purpose: str = "report") -> dict[str, Tensor]:
     chance = list(who.chips(purpose, draw + 1))[draw]
-    return dict(noise.displacement(who.weights(), gradient=None, chance=chance))
+    return dict(noise.displacement(who.weights(), chance=chance.anew()))
 
 
 def naive(who: Judge, delta: dict[str, Tensor], images: Images = DATA.test) -> int:
@@ -92,7 +92,7 @@ def test_the_split_draw_estimate_is_unbiased() -> None:
     who = judge()
     full, split = [], []
     for seed in range(60):
-        training = Training(TinyDataset(), TinyBackbone(), SGD(), who.training.recipe, seed)
+        training = Training(SmallDataset(), SmallNetwork(), SGD(), who.training.recipe, seed)
         chips = Judge(who.model, training, who.normalise, CPU)
         full += [chips.count(delta_of(noise, chips, draw), DATA.test) for draw in range(4)]
         split.append(chips.scores([noise], DATA.test, draws=16)[0])
@@ -112,7 +112,7 @@ class Nan(NoiseModel):
 
     name: Literal["nan"] = "nan"
 
-    def displacement(self, weights, *, gradient, chance):  # type: ignore[no-untyped-def]
+    def displacement(self, weights, *, chance):  # type: ignore[no-untyped-def]
         return {"4.bias": torch.tensor([float("nan"), 0.0, 0.0])}
 
 
@@ -165,7 +165,7 @@ class Writing(NoiseModel):
 
     name: Literal["writing"] = "writing"
 
-    def displacement(self, weights, *, gradient, chance):  # type: ignore[no-untyped-def]
+    def displacement(self, weights, *, chance):  # type: ignore[no-untyped-def]
         for weight in weights.values():
             weight.add_(1)
         return {}
@@ -187,7 +187,7 @@ class Broken(NoiseModel):
 
     name: Literal["broken"] = "broken"
 
-    def displacement(self, weights, *, gradient, chance):  # type: ignore[no-untyped-def]
+    def displacement(self, weights, *, chance):  # type: ignore[no-untyped-def]
         raise ZeroDivisionError("no such device")
 
 

@@ -17,7 +17,7 @@ from nrbench.families.selection import Last
 from nrbench.jobs.batches import Batches, Normalisation
 from nrbench.jobs.device import computing
 from nrbench.jobs.train import Trained, initial_model, train
-from nrbench.testing.samples import TinyBackbone, TinyDataset
+from nrbench.testing.samples import SmallDataset, SmallNetwork
 from nrbench_backbones import MLP
 from nrbench_methods import RWP, SAM, SGD, Ramped
 from nrbench_noise import NoNoise
@@ -27,7 +27,7 @@ CPU = torch.device("cpu")
 
 def training(method: Method | None = None, *, seed: int = 0, **recipe: Any) -> Training:
     settings: dict[str, Any] = {"epochs": 2, "batch_size": 16, "optimizer": Sgd(lr=0.1)} | recipe
-    return Training(TinyDataset(), TinyBackbone(), method or SGD(), Recipe(**settings), seed)
+    return Training(SmallDataset(), SmallNetwork(), method or SGD(), Recipe(**settings), seed)
 
 
 def run(what: Training, **options: Any) -> Iterator[Trained]:
@@ -104,7 +104,8 @@ class Remembering(Method):
     def backward(self, step: Step) -> Tensor:
         return step.backward()
 
-    def after_update(self, step: Step) -> None:
+    def update(self, step: Step) -> None:
+        super().update(step)
         step.state["steps"] = step.state.get("steps", 0) + 1
         for name, weight in step.weights().items():
             old = step.state.get(name, torch.zeros_like(weight))
@@ -135,10 +136,10 @@ def test_interrupted_is_uninterrupted(changes: dict[str, Any], stop: int) -> Non
     whole, checkpoint = None, None
     for trained in run(what):
         if trained.epoch == stop:
-            checkpoint = trained.checkpoint()
-        whole = (trained.weights(), trained.checkpoint())
+            checkpoint = trained.checkpoint(trained.weights())
+        whole = (weights := trained.weights(), trained.checkpoint(weights))
     for trained in run(what, checkpoint=checkpoint):
-        resumed = (trained.weights(), trained.checkpoint())
+        resumed = (weights := trained.weights(), trained.checkpoint(weights))
     assert whole is not None
     assert same(whole[0], resumed[0])
     assert same(whole[1].tensors, resumed[1].tensors)

@@ -9,7 +9,7 @@ from pytorch_optimizer import SAM as ReferenceSAM
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from nrbench import Chance, Method, Step
+from nrbench import Chance, Clock, Method, State, Step
 from nrbench.base.chance import TrainingChance
 from nrbench.families.schedule import Constant, Linear, OffToOn
 from nrbench_methods import RWP, SAM, SGD, NoiseInjection, Ramped
@@ -31,17 +31,17 @@ class Quadratic(nn.Module):
         return 0.5 * self.weight @ A @ self.weight.T
 
 
-def step(model: nn.Module, number: int = 0, **changes: Any) -> Step:
+def step(model: nn.Module, number: int = 0, *, progress: float = 0.0, **changes: Any) -> Step:
     layout = {name: (p.shape, p.stride()) for name, p in model.named_parameters()}
     given: dict[str, Any] = {
         "model": model,
         "images": torch.zeros(1, 1),
         "labels": torch.zeros(1, dtype=torch.int64),
         "criterion": lambda out, labels: out.sum(),
-        "progress": 0.0,
         "chance": TrainingChance(0, number, layout, device="cpu"),
-        "state": {},
-        "dropout_seed": 0,
+        "state": State(),
+        "optimizer": torch.optim.SGD(model.parameters(), lr=0.1),
+        "clock": Clock(step=round(10 * progress), total=10),
     }
     return Step(**given | changes)
 
@@ -197,9 +197,9 @@ def test_rwp_samples_draw_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Chance] = []
     original = Gaussian.displacement
 
-    def spy(self: Gaussian, weights: Any, *, gradient: Any, chance: Chance) -> Any:
+    def spy(self: Gaussian, weights: Any, *, chance: Chance) -> Any:
         seen.append(chance)
-        return original(self, weights, gradient=gradient, chance=chance)
+        return original(self, weights, chance=chance)
 
     monkeypatch.setattr(Gaussian, "displacement", spy)
     images, labels = torch.zeros(4, 1), torch.zeros(4, dtype=torch.int64)

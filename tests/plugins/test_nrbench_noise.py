@@ -27,7 +27,7 @@ def chips(count: int = DRAWS) -> list[EvaluationChance]:
 def displacement(
     noise: NoiseModel, chance: EvaluationChance, weights: dict[str, Tensor] = WEIGHTS
 ) -> dict[str, Tensor]:
-    return dict(noise.displacement(weights, gradient=None, chance=chance))
+    return dict(noise.displacement(weights, chance=chance))
 
 
 def by_filter(noise: NoiseModel) -> Tensor:
@@ -103,7 +103,7 @@ def test_rescaled_weights_have_rescaled_errors(noise: NoiseModel) -> None:
 def test_strengths_share_their_draws() -> None:
     """Two strengths of a model on one chip differ by their ratio alone."""
     chance = chips(1)[0]
-    weak, strong = (displacement(Gaussian(sigma=sigma), chance)["conv.weight"] for sigma in (0.1, 0.2))
+    weak, strong = (displacement(Gaussian(sigma=sigma), chance.anew())["conv.weight"] for sigma in (0.1, 0.2))
     assert torch.allclose(strong, 2 * weak)
 
 

@@ -481,7 +481,7 @@ def test_a_full_disk_ends_the_run_and_blames_no_cell(tiny: Suite, finished: Path
     original = disk.put
 
     def full(path: Path, content: bytes) -> None:
-        if path.suffix == ".writing" and ".safetensors." in path.name and len(content) > 5000:
+        if path.suffix == ".writing" and ".safetensors." in path.name and len(content) > 1000:
             raise OSError(28, "No space left on device")
         original(path, content)
 

@@ -121,11 +121,11 @@ ERRORS = {
     ),
     "optimizer of another name": (
         changed("optimizer: {name: sgd, lr: 0.05}", "optimizer: {name: adam}"),
-        "recipe.optimizer: 'adam' is none of 'sgd', 'adamw'",
+        "recipe.optimizer.name: no optimizer named 'adam'; did you mean 'adamw'?",
     ),
     "optimizer without a name": (
         changed("optimizer: {name: sgd, lr: 0.05}", "optimizer: {lr: 0.1}"),
-        "recipe.optimizer: it needs a name",
+        "recipe.optimizer: expected a mapping with a 'name'",
     ),
     "label of a map": (changed("Gaussian {sigma}", "Gaussian {sigma} {scale}"), "{scale} is a map; name one of its fields: by, power"),
     "misspelt extends": ("extend: a.yaml\n", "suite.yaml:1:1: extend: there is no such field; did you mean 'extends'?"),

@@ -16,7 +16,7 @@ def test_conformance(component, check):
 def test_moments():
     """The mean of a weight stays, and its relative standard deviation is √(exp(σ²) - 1)."""
     weights = {"weight": torch.full((400, 500), -2.0)}
-    stored = -2 + LogNormal(sigma=0.3).displacement(weights, gradient=None, chance=simulated_chip())["weight"]
+    stored = -2 + LogNormal(sigma=0.3).displacement(weights, chance=simulated_chip())["weight"]
     assert stored.mean().item() == pytest.approx(-2, rel=0.01)
     assert stored.std().item() / 2 == pytest.approx((torch.tensor(0.09).exp() - 1).sqrt().item(), rel=0.02)
     assert (stored < 0).all()
