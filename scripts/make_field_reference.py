@@ -5,19 +5,17 @@
 With --check nothing is written, and the exit code is 1 when the file is not what it would be.
 """
 
-import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel
 
-from nrbench.families.optimizer import AdamW, Sgd
 from nrbench.families.registry import load_registry
-from nrbench.families.row import Place
+from nrbench.families.row import RowFilter
 from nrbench.families.scale import Scale
 from nrbench.suite.cell import Evaluation
-from nrbench.suite.describe import described, fields_of
+from nrbench.suite.describe import described, model_description
 from nrbench.suite.recipe import Recipe
 from nrbench.suite.reference import Reference
 from nrbench.suite.suite import Report, Suite
@@ -60,56 +58,29 @@ the code by `scripts/make_field_reference.py`; `nrbench schema` prints the same 
 """
 
 
-def table(model: type[BaseModel], *, hide: tuple[str, ...] = ()) -> Iterator[str]:
-    """Yield the lines of a Markdown table of a model's fields."""
-    yield "| field | type | default | meaning |"
-    yield "|---|---|---|---|"
-    for field in fields_of(model):
-        if field.name not in hide:
-            default = "required" if field.default is None else f"`{field.default or 'empty'}`"
-            kind = field.type
-            if kind.startswith("{"):
-                kind, default = "map", "see below"
-            cells = (f"`{field.name}`", kind, default, field.description)
-            yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-
-def section(title: str, model: type[BaseModel], *, hide: tuple[str, ...] = ()) -> Iterator[str]:
-    """Yield a model's documentation and its table."""
-    yield f"\n## {title}\n\n{inspect.getdoc(model)}\n"
-    yield from table(model, hide=hide)
+PARTS: Sequence[tuple[str, type[BaseModel]]] = (
+    ("A suite", Suite),
+    ("`recipe`", Recipe),
+    ("`evaluation`", Evaluation),
+    ("`report`", Report),
+    ("`tables`, a list of", Pivot),
+    ("`tables.rows` and `tables.columns`, lists of", Axis),
+    ("Rows, in tables and claims", RowFilter),
+    ("`reference`", Reference),
+    ("`scale`, in noise models", Scale),
+)
 
 
 def page() -> str:
     """Return the whole page."""
-    lines = [INTRODUCTION.rstrip()]
-    lines += section("A suite", Suite)
-    lines += section("`recipe`", Recipe)
-    for optimizer in (Sgd, AdamW):
-        lines += section(
-            f"`recipe.optimizer: {{name: {optimizer.model_fields['name'].default}}}`", optimizer, hide=("name",)
-        )
-    lines += section("`evaluation`", Evaluation)
-    lines += section("`report`", Report)
-    lines += section("`tables`, a list of", Pivot)
-    lines += section("`tables.rows` and `tables.columns`, lists of", Axis)
-    lines += section("A place, in tables and claims", Place)
-    lines += section("`reference`", Reference)
-    lines += section("`scale`, in noise models", Scale)
+    sections = [INTRODUCTION.rstrip()]
+    sections += [model_description(model).as_markdown(f"## {title}") for title, model in PARTS]
     registry = load_registry()
-    for kind in registry.families:
-        if kind == "executors":
-            continue
-        lines.append(f"\n## Components: {kind}")
-        for entry in registry.of_kind(kind):
-            if entry.plugin.distribution == "nrbench":
-                what = described(entry)
-                lines.append(f"\n### `{what.name}`\n\n{what.description}")
-                if what.paper:
-                    lines.append(f"\nSource: {what.paper}.")
-                if what.fields:
-                    lines += ["", *table(entry.component, hide=("name",))]
-    return "\n".join(lines) + "\n"
+    for kind in (kind for kind in registry.families if kind != "executors"):  # no suite names one
+        sections.append(f"## Components: {kind}")
+        ours = [entry for entry in registry.of_kind(kind) if entry.plugin.distribution == "nrbench"]
+        sections += [described(entry).as_markdown(f"### `{entry.name}`") for entry in ours]
+    return "\n\n".join(sections) + "\n"
 
 
 def main() -> int:

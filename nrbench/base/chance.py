@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from math import prod
 from typing import Literal
@@ -174,6 +175,20 @@ class EvaluationChance(Chance):
 
     def _generator(self, parameter: str, field: str) -> torch.Generator:
         return generator("evaluation", *self._coordinates, *self._parts, parameter, field, device=self._device)
+
+
+@dataclass(frozen=True, slots=True)
+class Chips:
+    """The simulated chips of one backbone and training seed: the same for every suite, data set, method and strength."""
+
+    backbone: str
+    """The backbone's fingerprint."""
+    seed: int
+    device: torch.device
+
+    def chip(self, purpose: str, draw: int) -> EvaluationChance:
+        """Return the chip of a draw 0, 1, …, which keeps its numbers for as long as it lives."""
+        return EvaluationChance.chip(self.backbone, self.seed, purpose, draw, device=self.device)
 
 
 class TrainingChance(Chance):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
@@ -72,6 +72,10 @@ class Frozen(BaseModel):
     def fingerprint(self) -> str:
         """The hash of everything this object is, at any depth: 32 hexadecimal digits."""
         return digest(canonical(self))
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both are the same in everything that is in a key: what is in no key is in no comparison."""
+        return type(self) is type(other) and self.fingerprint == other.fingerprint
 
     def __hash__(self) -> int:
         return hash(self.fingerprint)
@@ -207,6 +211,19 @@ class DataFile(Frozen):
                 "file", "cannot read {path}: {reason}", {"path": str(path), "reason": error.strerror or str(error)}
             ) from None
         return {"path": str(path.resolve()), "sha256": hashlib.sha256(content).hexdigest()}
+
+    def check_content(self, parse: Callable[[bytes], object]) -> None:
+        """Parse the content to see whether it is right; raise `ValueError` with the path where it is not.
+
+        What is not there, or has changed, is left to `read`: a locked suite may be read where its files are not, and their
+        content was checked when it was locked.
+        """
+        try:
+            parse(self.read())
+        except DataError:
+            return
+        except ValueError as error:
+            raise ValueError(f"{self.path}: {error}") from None
 
     def read(self) -> bytes:
         """Return the content; raise `DataError` when it is gone or is no longer what was validated."""

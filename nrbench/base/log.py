@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -28,10 +30,6 @@ class Event(Frozen):
 
 
 Watcher = Callable[[Event], None]
-
-
-def unwatched(event: Event) -> None:
-    """Watch nothing."""
 
 
 class RunLog:
@@ -64,3 +62,25 @@ class RunLog:
                 yield Event.model_validate_json(line)
             except ValidationError:  # cut short by a crash
                 continue
+
+
+@contextmanager
+def followed(log: RunLog, watcher: Watcher) -> Iterator[None]:
+    """Tell a watcher, in a thread, what is added to a log for as long as the context lasts."""
+    log.skip()
+    done = threading.Event()
+
+    def follow() -> None:
+        last = False
+        while not last:
+            last = done.wait(0.2)
+            for event in log.news():
+                watcher(event)
+
+    follower = threading.Thread(target=follow, daemon=True)
+    follower.start()
+    try:
+        yield
+    finally:
+        done.set()
+        follower.join()

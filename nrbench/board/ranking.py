@@ -7,9 +7,9 @@ from itertools import combinations
 
 from nrbench.base.component import Frozen
 from nrbench.base.statistics import Interval, holm, interquartile_mean, letters, mean, paired_p, ranks, t_interval
-from nrbench.jobs.results import Found, score
-from nrbench.suite.cell import BatchNorm
-from nrbench.suite.suite import Column, Suite
+from nrbench.families.row import BatchNorm, Column
+from nrbench.jobs.results import Result, score
+from nrbench.suite.suite import Suite
 
 
 class Rank(Frozen):
@@ -38,7 +38,7 @@ class Ranking(Frozen):
     rows: tuple[Rank, ...]
 
 
-def rankings(suite: Suite, found: Mapping[tuple[Column, str], Sequence[Found]]) -> Iterable[Ranking]:
+def rankings(suite: Suite, found: Mapping[tuple[Column, str], Sequence[Result]]) -> Iterable[Ranking]:
     """Yield a ranking of a suite's methods for each selection and treatment of BatchNorm."""
     for selection in suite.selections:
         for mode in suite.evaluation.modes:
@@ -52,7 +52,9 @@ def rankings(suite: Suite, found: Mapping[tuple[Column, str], Sequence[Found]]) 
             )
 
 
-def _ranked(suite: Suite, columns: Sequence[Column], found: Mapping[tuple[Column, str], Sequence[Found]]) -> list[Rank]:
+def _ranked(
+    suite: Suite, columns: Sequence[Column], found: Mapping[tuple[Column, str], Sequence[Result]]
+) -> list[Rank]:
     methods, seeds = list(suite.methods), range(suite.seeds)
     scores = {(c, m): [score(cell) for cell in found[c, m]] for c in columns for m in methods}
     by_seed: dict[str, list[float]] = {method: [] for method in methods}

@@ -8,8 +8,7 @@ from math import sqrt
 from typing import Any, Literal
 
 from nrbench.base.component import Frozen, parameter
-from nrbench.families.row import Labelled, Place, best, chooses, covered
-from nrbench.suite.reference import Printed
+from nrbench.families.row import Row, RowFilter, Status, best, chooses, covered
 from nrbench.suite.table import Pivot, expanded
 
 
@@ -30,7 +29,7 @@ class PivotCell(Frozen):
     """The method that it is of: of a group, the best."""
     tried: int
     """Methods that the best was chosen among; 1 where nothing was chosen."""
-    status: str
+    status: Status | Literal["ambiguous"]
     accuracy: float | None
     noise_std: float | None
     weight_std: float | None
@@ -74,25 +73,25 @@ class PivotTable(Frozen):
 class _Candidates:
     """Rows that a cell of a table is chosen from."""
 
-    chosen: Labelled | None
-    rows: Sequence[Labelled]
+    chosen: Row | None
+    rows: Sequence[Row]
 
 
 def pivoted(
     pivot: Pivot,
-    rows: Sequence[Labelled],
+    rows: Sequence[Row],
     *,
+    suite: str,
     sections: Mapping[str, Mapping[str, Any]],
-    printed: Sequence[Printed],
-    about: Mapping[str, str],
+    printed: Sequence[Row] = (),
 ) -> PivotTable:
-    """Return a table filled in from rows of one selection and treatment of BatchNorm, which `about` names.
+    """Return a table of a suite filled in from its rows of one selection and treatment of BatchNorm.
 
-    `sections` are the suite's components by label, by the field of `Place` that their labels go into.
+    `sections` are the suite's components by label, by the field of a filter that their labels go into. `printed` are the
+    numbers that stand beside.
     """
     down, across = list(expanded(pivot.rows, sections)), list(expanded(pivot.columns, sections))
-    beside = [row for row in printed if row.table == pivot.reference] if pivot.reference else []
-    grid = [[_found(rows, [pivot.under, line, column]) for column in across] for line in down]
+    grid = [[_candidates(rows, [pivot.under, line, column]) for column in across] for line in down]
     groups, kinds = [column.group for column in across], [line.group for line in down]
     bold = _best_of_each(grid, _regions(pivot.bold, kinds, groups))
     underlined = _best_of_each(grid, _regions(pivot.underline, kinds, groups))
@@ -101,12 +100,15 @@ def pivoted(
         cells = []
         for x, column in enumerate(across):
             mark = {"bold": (y, x) in bold, "underlined": (y, x) in underlined}
-            other = _found(beside, [pivot.under, line, column]).chosen
+            other = _candidates(printed, [pivot.under, line, column]).chosen
             cells.append(_cell(grid[y][x], other, mark, above=_above(pivot.staircase, grid[y][x], sections)))
         lines.append(PivotLine(group=line.group, label=line.label, cells=tuple(cells)))
-    tried = {len(found.rows) for found in (found for row in grid for found in row) if len(found.rows) > 1}
-    held_out = any(getattr(row, "selected_on", None) == "validation" for row in rows)
+    tried = {len(found.rows) for row in grid for found in row if len(found.rows) > 1}
+    held_out = any(row.selected_on == "validation" for row in rows)
     return PivotTable(
+        suite=suite,
+        selection=rows[0].selection,
+        batch_norm=rows[0].batch_norm,
         title=pivot.title,
         note=pivot.note,
         groups=tuple(groups),
@@ -115,7 +117,6 @@ def pivoted(
         lines=tuple(lines),
         chosen_on=("validation" if held_out else "test") if tried else "",
         uneven=len(tried) > 1,
-        **dict(about),
     )
 
 
@@ -123,18 +124,18 @@ def _only(labels: set[str]) -> str | None:
     return next(iter(labels)) if len(labels) == 1 else None
 
 
-def _found(rows: Sequence[Labelled], places: Sequence[Place]) -> _Candidates:
-    meant = covered(rows, places)
+def _candidates(rows: Sequence[Row], filters: Sequence[RowFilter]) -> _Candidates:
+    meant = covered(rows, filters)
     if len(meant) == 1:
         return _Candidates(meant[0], meant)
-    return _Candidates(best(meant) if chooses(places) else None, meant)
+    return _Candidates(best(meant) if chooses(filters) else None, meant)
 
 
-def _cell(found: _Candidates, printed: Labelled | None, mark: Mapping[str, bool], *, above: bool) -> PivotCell | None:
-    row = found.chosen
-    if not found.rows:
+def _cell(candidates: _Candidates, printed: Row | None, mark: Mapping[str, bool], *, above: bool) -> PivotCell | None:
+    row = candidates.chosen
+    if not candidates.rows:
         return None
-    statuses = [status for each in found.rows if (status := getattr(each, "status", "ok")) != "ok"]
+    failed = [each.status for each in candidates.rows if each.status != "ok"]
     beside = None
     if printed is not None and printed.accuracy is not None:
         beside = Beside(
@@ -145,8 +146,8 @@ def _cell(found: _Candidates, printed: Labelled | None, mark: Mapping[str, bool]
         )
     return PivotCell(
         method=row.method if row else None,
-        tried=len(found.rows),
-        status=getattr(row, "status", "ok") if row else (statuses[0] if statuses else "ambiguous"),
+        tried=len(candidates.rows),
+        status=row.status if row else (failed[0] if failed else "ambiguous"),
         accuracy=row.accuracy if row else None,
         noise_std=row.noise_std if row else None,
         weight_std=row.weight_std if row else None,
@@ -156,7 +157,7 @@ def _cell(found: _Candidates, printed: Labelled | None, mark: Mapping[str, bool]
     )
 
 
-def combined(first: Labelled, second: Labelled) -> float | None:
+def combined(first: Row, second: Row) -> float | None:
     """Return first less second in units of √(s₁²/n₁ + s₂²/n₂); None where an uncertainty is not known, or both are 0."""
     if first.weight_std is None or second.weight_std is None or first.accuracy is None or second.accuracy is None:
         return None
@@ -164,11 +165,11 @@ def combined(first: Labelled, second: Labelled) -> float | None:
     return (first.accuracy - second.accuracy) / uncertainty if uncertainty else None
 
 
-def _above(field: str, found: _Candidates, sections: Mapping[str, Mapping[str, Any]]) -> bool:
-    if not field or found.chosen is None:
+def _above(field: str, candidates: _Candidates, sections: Mapping[str, Mapping[str, Any]]) -> bool:
+    if not field or candidates.chosen is None:
         return False
     strengths = []
-    for component in (sections["method"][found.chosen.method], sections["noise"][found.chosen.noise]):
+    for component in (sections["method"][candidates.chosen.method], sections["noise"][candidates.chosen.noise]):
         try:
             strengths.append(float(parameter(component, field)))
         except (LookupError, TypeError, ValueError):  # SGD has no sigma and the clean column none
@@ -177,7 +178,7 @@ def _above(field: str, found: _Candidates, sections: Mapping[str, Mapping[str, A
 
 
 def _regions(mode: str, lines: Sequence[str], columns: Sequence[str]) -> list[list[tuple[int, int]]]:
-    """Return the places among which one is marked, by row and column, given the groups of lines and of columns."""
+    """Return the cells among which one is marked, by row and column, given the groups of lines and of columns."""
     regions: dict[tuple[int | str, ...], list[tuple[int, int]]] = {}
     for y, line in enumerate(lines):
         for x, column in enumerate(columns):
@@ -193,12 +194,10 @@ def _best_of_each(
     marked = set()
     for region in regions:
         shown = {
-            place: round(found.chosen.accuracy, 2)
-            for place in region
-            if (found := grid[place[0]][place[1]]).chosen is not None
-            and found.chosen.accuracy is not None
-            and getattr(found.chosen, "status", "ok") == "ok"
+            (y, x): round(row.accuracy, 2)
+            for y, x in region
+            if (row := grid[y][x].chosen) is not None and row.accuracy is not None and row.status == "ok"
         }
         if len(shown) > 1:
-            marked |= {place for place, value in shown.items() if value == max(shown.values())}
+            marked |= {position for position, value in shown.items() if value == max(shown.values())}
     return marked

@@ -14,10 +14,14 @@ if TYPE_CHECKING:
     from nrbench.suite.suite import Benchmark
 
 
+def read_suite(name: str, settings: Sequence[str]) -> Benchmark:
+    """Return the suite of a name or file with settings laid over it."""
+    return suite.load_suite(suite.find_suite(name), nrbench.load_registry(), settings=settings)
+
+
 def asked_suite(name: str, settings: Sequence[str], device: str) -> Benchmark:
-    """Return the suite of a name or file with settings laid over it, made concrete for a device."""
-    loaded = suite.load_suite(suite.find_suite(name), nrbench.load_registry(), settings=settings)
-    return loaded.for_device(jobs.find_device(device))
+    """Return the same, made concrete for a device."""
+    return read_suite(name, settings).for_device(jobs.find_device(device))
 
 
 def asked_executor(written: str | None, **flags: Any) -> Executor:

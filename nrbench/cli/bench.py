@@ -19,28 +19,26 @@ from nrbench.cli.console import console
 @options.settings
 @options.stored_device
 @options.data_dir
+@click.option(
+    "--seconds", type=click.FloatRange(min=0), default=12, show_default=True, help="Time for the pairs of each ratio."
+)
 @options.as_json
-def command(suite: str, settings: Sequence[str], device: str, data: Path | None, as_json: bool) -> None:
+def command(suite: str, settings: Sequence[str], device: str, data: Path | None, seconds: float, as_json: bool) -> None:
     """Measure what a suite's training steps and evaluations cost on this machine; nothing is stored."""
     loaded, here = asked_suite(suite, settings, device), jobs.find_device(device)
-    root = jobs.Options(data=data).data_root
-    steps = [cost for part in loaded.parts for cost in jobs.step_costs(part, root, here)]
-    evaluations = [cost for part in loaded.parts for cost in jobs.evaluation_costs(part, root, here)]
+    found = jobs.benched(loaded, jobs.Options(data=data).data_root, here, seconds=seconds)
     if as_json:
-        numbers = {"steps": [cost.model_dump() for cost in steps], "evaluations": [e.model_dump() for e in evaluations]}
-        click.echo(json.dumps(numbers, indent=2, ensure_ascii=False))
+        click.echo(json.dumps([cost.model_dump(mode="json") for cost in found], indent=2, ensure_ascii=False))
         return
-    for evaluation in evaluations:
-        where = f"{evaluation.backbone} on {evaluation.dataset}"
+    for cost in found:
+        headers = ("training step", "ms", f"÷ {cost.baseline}", "passes", "images/s")
         rows = [
-            (s.method, f"{s.milliseconds:.1f}", f"{s.relative:.2f}", f"{s.passes:.2f}", f"{s.images_per_second:.0f}")
-            for s in steps
-            if (s.backbone, s.dataset) == (evaluation.backbone, evaluation.dataset)
+            (s.method, f"{s.milliseconds:.1f}", f"{s.relative}", f"{s.passes:.2f}", f"{s.images_per_second:.0f}")
+            for s in cost.steps
         ]
-        headers = ("training step", "ms", f"÷ {loaded.parts[0].baseline}", "passes", "images/s")
-        precision = loaded.parts[0].recipe.precision
-        console().print(report.plain_table(f"{where}, {precision} on {here}", headers, rows))
-        noisy = "" if evaluation.noisy is None else f", a noisy pass takes {evaluation.noisy:.2f} of a clean one"
-        click.echo(
-            f"judged: {evaluation.images_per_second:.0f} images/s, {evaluation.of_peak:.0%} of a matrix product{noisy}\n"
-        )
+        title = f"{cost.backbone} on {cost.dataset}, {cost.precision} on {here}"
+        console().print(report.plain_table(title, headers, rows))
+        judged = cost.evaluation
+        noisy = "" if judged.noisy is None else f", a noisy pass takes {judged.noisy} of a clean one"
+        click.echo(f"judged: {judged.images_per_second:.0f} images/s, {judged.of_peak} of a matrix product{noisy}\n")
+    click.echo("÷ is the median of pairs measured one right after the other, ± half of its 95 % interval.")

@@ -61,7 +61,10 @@ def cli() -> None:
 def main() -> None:
     """Run the command line and leave with its exit code."""
     try:
-        code = cli.main(prog_name="nrbench", standalone_mode=False)
+        with cli.make_context("nrbench", sys.argv[1:]) as context:  # click's own main takes a closed pipe for a failure
+            code = cli.invoke(context)
+    except click.exceptions.Exit as done:
+        code = done.exit_code
     except click.ClickException as error:
         error.show()
         code = error.exit_code

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
@@ -21,11 +20,9 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from nrbench.base.log import Event, RunLog, Watcher, unwatched
+from nrbench.base.log import Event, RunLog, followed
 from nrbench.jobs.plan import Plan
-from nrbench.report.table import (
-    printable,
-)
+from nrbench.report.sheet import printable
 from nrbench.suite.suite import Benchmark
 
 
@@ -41,10 +38,9 @@ def log_to(console: Console, *, verbosity: int) -> None:
 class Watch:
     """Progress of a run, read from its log: a live table on a terminal, one plain line per event elsewhere."""
 
-    def __init__(self, console: Console, suite: Benchmark, log: RunLog, *, quiet: bool) -> None:
-        self._console, self._suite, self._log = console, suite, log
-        self._show: Watcher = unwatched if quiet else (self._live if console.is_terminal else self._plain)
-        self._quiet = quiet
+    def __init__(self, console: Console, log: RunLog, *, quiet: bool) -> None:
+        self._console, self._log, self._quiet = console, log, quiet
+        self._show = self._live if console.is_terminal else self._plain
         self._names: dict[str, str] = {}
         self._sizes: dict[str, int] = {}
         self._epochs: dict[str, int] = {}
@@ -59,40 +55,27 @@ class Watch:
         self._cells = self._progress.add_task("cells", total=None)
         self._tasks: dict[str, TaskID] = {}
 
-    def planned(self, plan: Plan) -> None:
+    def planned(self, suite: Benchmark, plan: Plan) -> None:
         """Take note of what is going to be done."""
-        self._names = self._suite.training_names()
+        self._names = {key: str(labels) for key, labels in suite.trainings().items()}
         self._sizes = {job.training.key: len(job.cells) for job in plan.jobs}
         self._epochs = {job.training.key: job.training.epochs for job in plan.jobs}
         self._progress.update(self._cells, total=plan.missing)
         self._say(
-            f"{self._suite.name}: {len(plan.cells)} cells, {plan.missing} to compute in {len(plan.jobs)} trainings"
+            f"{suite.name}: {len(plan.cells)} cells, {plan.missing} to compute in {len(plan.jobs)} trainings"
             + (f", {len(plan.failed)} failed before (--retry-failed tries them again)" if plan.failed else "")
         )
 
     @contextmanager
     def shown(self) -> Iterator[None]:
         """Follow the log for as long as the context lasts."""
-        self._log.skip()
-        done = threading.Event()
-        follower = threading.Thread(target=self._follow, args=(done,), daemon=True)
         live = Live(self._progress, console=self._console, refresh_per_second=4, transient=True)
-        with live if self._show == self._live else nullcontext():
-            follower.start()
-            try:
-                yield
-            finally:
-                done.set()
-                follower.join()
+        with live if self._show == self._live and not self._quiet else nullcontext(), followed(self._log, self._told):
+            yield
 
-    def _follow(self, done: threading.Event) -> None:
-        while True:
-            last = done.wait(0.2)
-            for event in self._log.news():
-                if event.training in self._epochs:
-                    self._show(event)
-            if last:
-                return
+    def _told(self, event: Event) -> None:
+        if event.training in self._epochs and not self._quiet:
+            self._show(event)
 
     def _say(self, sentence: str) -> None:
         if not self._quiet:

@@ -40,10 +40,9 @@ def command(suite: str, out: Path, settings: Sequence[str], device: str, as_json
         loaded = asked_suite(suite, settings, device)
         folder = out / loaded.name
     store = jobs.Store(folder.parent / "store")
-    board = nrbench.Leaderboard.of(loaded, store)
-    report.write_reports(board, loaded, store, folder)
+    page = report.write_reports(nrbench.Leaderboard.of(loaded, store), loaded, store, folder)
     if as_json:
-        sys.stdout.buffer.write(board.json_bytes())
+        sys.stdout.buffer.write(page.board.json_bytes())
     else:
-        report.print_leaderboard(console(), board, loaded, report.costs(loaded, store))
-    return 1 if board.failed else 0
+        report.print_page(console(), page)
+    return 1 if page.board.failed else 0

@@ -11,7 +11,7 @@ import click
 from nrbench import cli, jobs, report
 from nrbench.base.log import RunLog
 from nrbench.cli import options
-from nrbench.cli.arguments import asked_executor, asked_suite
+from nrbench.cli.arguments import asked_executor, read_suite
 from nrbench.cli.console import console
 from nrbench.cli.signals import stoppable
 
@@ -55,18 +55,18 @@ def command(
     """
     progress = console(stderr=True)
     cli.log_to(progress, verbosity=-1 if quiet else verbose)
-    loaded = asked_suite(suite, settings, asked["device"])
+    loaded = read_suite(suite, settings)
     workers = workers or jobs.gpu_workers(asked["device"], jobs_per_device)
     chosen = jobs.Options(executor=asked_executor(executor, jobs=workers, timeout=timeout), **asked)
     folder = chosen.out / loaded.name
-    watch = cli.Watch(progress, loaded, RunLog(folder / jobs.LOG), quiet=quiet)
+    watch = cli.Watch(progress, RunLog(folder / jobs.LOG), quiet=quiet)
     with stoppable():
         with watch.shown():
-            board = report.run(loaded, options=chosen, planned=watch.planned)
+            page = report.run_to_page(loaded, chosen, planned=watch.planned)
         if as_json:
-            sys.stdout.buffer.write(board.json_bytes())
+            sys.stdout.buffer.write(page.board.json_bytes())
         else:
-            report.print_leaderboard(console(), board, loaded, report.costs(loaded, chosen.store))
+            report.print_page(console(), page)
             click.echo(f"Written to {folder / 'leaderboard.html'} (.json, .csv and .md beside it)", err=True)
     allowed = {"ok", "incomplete"} if chosen.only or chosen.exclude else {"ok"}
-    return 1 if any(row.status not in allowed for row in board.rows) else 0
+    return 1 if any(row.status not in allowed for row in page.board.rows) else 0

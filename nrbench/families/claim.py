@@ -1,32 +1,29 @@
-"""Claims: sentences of a paper as comparisons of rows, each with a reading and a verdict."""
+"""Claims: sentences that the rows of a leaderboard support, contradict or leave undecided."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from nrbench.base.component import Component, Frozen
-from nrbench.base.statistics import Estimate, Interval, holm
-from nrbench.families.evidence import Evidence, NoRowError, Term
-from nrbench.families.row import Patterns
+from nrbench.base.statistics import Interval
+from nrbench.families.row import Row
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """One cell of a claim: it says something, and the rows that decide it."""
+class Evidence:
+    """What a claim is checked against: rows, and what their labels stand for."""
 
-    cell: str
-    """What is compared, in words."""
-    terms: tuple[Term, ...] = ()
-    """A weighted sum that is above zero where the claim is right; none where there is nothing to compare with."""
-    estimate: Estimate | None = None
-    """In the place of terms, for what is no sum of accuracies."""
-    agrees: bool | None = None
-    """The reading, where it is more than the sign of the effect."""
-    missing: str = ""
-    """What is not there."""
+    rows: Sequence[Row] = ()
+    """Rows of one suite, selection and treatment of BatchNorm that were measured here, with the same seeds and draws."""
+    methods: Mapping[str, Component] = field(default_factory=dict)
+    """The methods of the suite by label."""
+    noise: Mapping[str, Component] = field(default_factory=dict)
+    """Its noise models by label."""
+    tables: Mapping[str, Sequence[Row]] | None = None
+    """In the place of rows, numbers that somebody printed, by table."""
 
 
 class Checked(Frozen):
@@ -45,18 +42,18 @@ class Checked(Frozen):
 class Verdict(Frozen):
     """What the rows say of a claim: a reading of point estimates, and a verdict at 95 %. Never confuse them."""
 
-    agree: int
+    agree: int = 0
     """Cells in which the point estimates agree."""
-    ties: int
-    of: int
+    ties: int = 0
+    of: int = 0
     """Cells of the claim."""
-    verdict: Literal["supported", "contradicted", "undecided"]
-    effect: float | None
+    verdict: Literal["supported", "contradicted", "undecided"] = "undecided"
+    effect: float | None = None
     """Mean effect over the cells, in percentage points unless the claim says otherwise."""
-    interval: Interval | None
-    reason: str
+    interval: Interval | None = None
+    reason: str = ""
     """Why it is undecided, where something is missing or has nothing to be compared with."""
-    cells: tuple[Checked, ...]
+    cells: tuple[Checked, ...] = ()
 
     @property
     def reading(self) -> str:
@@ -71,96 +68,7 @@ class Claim(Component, family="claims"):
     """The sentence."""
     source: str = ""
     """Where it stands."""
-    needs: Literal["all", "most"] = "all"
-    """Whether the sentence is about all of its cells or about more than half of them."""
-    reference_tables: Patterns = ()
-    """The tables of the reference that it is checked against; all of them by default."""
 
     @abstractmethod
-    def comparisons(self, evidence: Evidence) -> Iterator[Comparison]:
-        """Yield every cell of the claim; raise `NoRowError` where all of it is missing."""
-
-
-def checked(claim: Claim, evidence: Evidence) -> Verdict:
-    """Return what the evidence says of a claim.
-
-    Supported: every cell it needs is resolved in its favour. Contradicted: so many are resolved against it that it cannot
-    be right. A claim about something that is missing is undecided, whatever the rest says.
-    """
-    try:
-        cells = list(claim.comparisons(evidence)) or [Comparison(claim.text, missing="it compares nothing")]
-    except NoRowError as error:
-        cells = [Comparison(claim.text, missing=str(error))]
-    except Exception as error:  # a plugin's own: its claim is undecided, and the rest of the board stands
-        cells = [Comparison(claim.text, missing=f"{type(error).__name__}: {error}")]
-    cells, estimates = map(list, zip(*(_estimated(cell, evidence) for cell in cells), strict=True))
-    p_values = {index: estimate.p for index, estimate in enumerate(estimates) if estimate is not None}
-    resolved = holm(p_values)
-    results = [
-        Checked(
-            cell=cell.cell,
-            agrees=_agreement(cell, estimate, evidence.rounding),
-            effect=None if estimate is None else estimate.effect,
-            interval=None if estimate is None else estimate.interval,
-            resolved=index in resolved,
-        )
-        for index, (cell, estimate) in enumerate(zip(cells, estimates, strict=True))
-    ]
-    whole = _whole(cells, estimates, evidence)
-    missing = [cell.missing for cell in cells if cell.missing]
-    alone = sum(estimate is None and not cell.missing for cell, estimate in zip(cells, estimates, strict=True))
-    verdict = "undecided" if missing else _verdict(results, claim.needs)
-    return Verdict(
-        agree=sum(result.agrees == "yes" for result in results),
-        ties=sum(result.agrees == "tie" for result in results),
-        of=len(results),
-        verdict=verdict,
-        effect=None if whole is None else whole.effect,
-        interval=None if whole is None else whole.interval,
-        reason=missing[0] if missing else (_ALONE.format(alone) if alone and verdict == "undecided" else ""),
-        cells=tuple(results),
-    )
-
-
-_ALONE = "nothing to compare with in {} of its cells: the grid has no strength on the other side"
-
-
-def _estimated(cell: Comparison, evidence: Evidence) -> tuple[Comparison, Estimate | None]:
-    try:
-        return cell, evidence.estimate(cell.terms) if cell.terms else cell.estimate
-    except NoRowError as error:
-        return Comparison(cell.cell, missing=str(error)), None
-
-
-def _agreement(cell: Comparison, estimate: Estimate | None, rounding: float) -> Literal["yes", "tie", "no", "missing"]:
-    if cell.missing:
-        return "missing"
-    if (
-        estimate is not None
-        and cell.terms
-        and abs(estimate.effect) <= rounding * sum(abs(w) for w, _ in cell.terms) + 1e-9
-    ):
-        return "tie"
-    agrees = cell.agrees if cell.agrees is not None else estimate is not None and estimate.effect > 0
-    return "yes" if agrees else "no"
-
-
-def _whole(cells: list[Comparison], estimates: list[Estimate | None], evidence: Evidence) -> Estimate | None:
-    """Return the mean effect of all cells, None unless each has one; of estimates that are no sums without an interval."""
-    known = [estimate for estimate in estimates if estimate is not None]
-    if not known or len(known) < len(cells):
-        return None
-    if len(known) == 1:
-        return known[0]
-    if all(cell.terms for cell in cells):
-        return evidence.estimate([(weight / len(cells), row) for cell in cells for weight, row in cell.terms])
-    return Estimate(sum(estimate.effect for estimate in known) / len(known), None, 1.0)
-
-
-def _verdict(cells: list[Checked], needs: Literal["all", "most"]) -> Literal["supported", "contradicted", "undecided"]:
-    needed = len(cells) if needs == "all" else len(cells) // 2 + 1
-    in_favour = sum(cell.resolved and (cell.effect or 0) > 0 for cell in cells)
-    against = sum(cell.resolved and (cell.effect or 0) < 0 for cell in cells)
-    if in_favour >= needed:
-        return "supported"
-    return "contradicted" if against > len(cells) - needed else "undecided"
+    def verdict(self, evidence: Evidence) -> Verdict:
+        """Return what the evidence says of it; a claim about something that is missing is undecided and says so."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -21,28 +21,25 @@ NONE: Weights = MappingProxyType({})
 """No displacement."""
 
 
-def displaced(
-    model: nn.Module, delta: Weights, *, scale: float = 1.0, buffers: Weights = NONE
-) -> Callable[[Tensor], Tensor]:
-    """Return the model at w + scale · δ as a function of its input.
+def moved(model: nn.Module, delta: Weights, *, scale: float = 1.0) -> Weights:
+    """Return w + scale · δ for the weights that are displaced: new tensors, through which gradients flow to w.
 
-    The weights are added up once, here, and w itself is never written. Gradients flow to w. `buffers` stand in for the
-    model's own, such as running statistics, and are then the ones that a pass in training mode updates. Raise `ValueError`
-    for a displacement of something that is no parameter.
+    w itself is never written. Raise `ValueError` for a displacement of something that is no parameter.
     """
-    if unknown := delta.keys() - dict(model.named_parameters()).keys():
+    parameters = dict(model.named_parameters())
+    if unknown := delta.keys() - parameters.keys():
         raise ValueError(f"a displacement of {', '.join(sorted(unknown))}, which the model does not have")
-    weights = {name: weight for name, weight in model.named_parameters() if name in delta}
-    state = {name: torch.add(w, delta[name], alpha=scale) for name, w in weights.items()} | dict(buffers)
-    return (lambda x: functional_call(model, state, (x,))) if state else model
+    return {name: torch.add(parameters[name], tensor, alpha=scale) for name, tensor in delta.items()}
 
 
 def forward_at(
     model: nn.Module, delta: Weights, x: Tensor, *, scale: float = 1.0, frozen_buffers: bool = False
 ) -> Tensor:
     """Return the model's output at w + scale · δ; with frozen buffers, a pass in training mode updates copies of them."""
-    copies = {name: buffer.clone() for name, buffer in model.named_buffers()} if frozen_buffers else NONE
-    return displaced(model, delta, scale=scale, buffers=copies)(x)
+    copies = {name: buffer.clone() for name, buffer in model.named_buffers()} if frozen_buffers else {}
+    state = {**moved(model, delta, scale=scale), **copies}
+    output: Tensor = functional_call(model, state, (x,)) if state else model(x)
+    return output
 
 
 class Perturbation(Component):

@@ -25,6 +25,8 @@ class Failure:
     kind: FailureKind
     message: str
     traceback: str = ""
+    exit_code: int | None = None
+    """How its process ended, where it died: minus the number of the signal that killed it."""
     refusal: NrbenchError | None = None
     """The error, if it is not the item's own but would meet every other item too: a full disk, missing data."""
 
@@ -35,7 +37,7 @@ class Failure:
         hungry = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
         kind: FailureKind = "out_of_memory" if hungry or "DefaultCPUAllocator" in message else "error"
         refusal = error if isinstance(error, StoreError | DataError | MissingError) else None
-        return cls(kind, message, "".join(traceback.format_exception(error)), refusal)
+        return cls(kind, message, "".join(traceback.format_exception(error)), refusal=refusal)
 
 
 @dataclass(frozen=True, slots=True)

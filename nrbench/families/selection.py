@@ -8,21 +8,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from nrbench.base.component import Component, Frozen
+from nrbench.base.component import Component
 from nrbench.families.noise import NoiseModel
-
-
-class Scoring(Frozen):
-    """A number wanted of every epoch: how many images of a split are classified rightly under a noise model.
-
-    The split, shuffled once, is cut into `draws` chunks and chunk m meets selection draw m: one pass over the images whose
-    expectation is the accuracy under noise, with a variance of s²/draws + p(1-p)/N, where s is the standard deviation
-    between draws.
-    """
-
-    on: Literal["validation", "test"]
-    draws: int
-    noise: NoiseModel
+from nrbench.families.probe import Scoring
 
 
 class Selection(Component, family="selections"):

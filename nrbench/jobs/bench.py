@@ -1,9 +1,10 @@
-"""The bench: what a suite's methods and evaluations cost on this machine, in ratios taken inside one run."""
+"""The bench: what a suite's methods and evaluations cost on this machine, as ratios measured in pairs."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -13,34 +14,57 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from nrbench.base.chance import Chips
 from nrbench.base.component import Frozen
-from nrbench.families.dataset import Images, load_splits
-from nrbench.families.displacement import NONE
+from nrbench.base.errors import NrbenchError
+from nrbench.families.executor import Failure
+from nrbench.families.method import Method
+from nrbench.families.network import Network
 from nrbench.families.noise import NoiseModel
-from nrbench.jobs.batches import Normalisation
+from nrbench.jobs.data import Data
 from nrbench.jobs.device import computing
-from nrbench.jobs.job import Job
-from nrbench.jobs.network import Judge
-from nrbench.jobs.train import initial_model, train
+from nrbench.jobs.job import Job, evaluation_network
+from nrbench.jobs.processes import Processes
+from nrbench.jobs.train import Trained, train
 from nrbench.suite.cell import Training
-from nrbench.suite.suite import Benchmark, Suite
+from nrbench.suite.suite import Benchmark, Suite, TrainingLabels
 
-STEPS = 4
+STEPS = 2
 """Training steps that are timed together."""
-ROUNDS = 5
-"""Medians are of so many timings, after one that is not counted."""
+FEWEST, MOST = 6, 60
+"""Pairs behind a ratio."""
+SECONDS = 12.0
+"""Time for the pairs of a ratio, once there are the fewest."""
+PRECISE = 0.03
+"""A ratio that is known no better than this, of itself, could not be measured."""
 PASS = 500
 """Images of a timed evaluation, where the test set has as many."""
 
 
+class Ratio(Frozen):
+    """A ratio of two times: the median over pairs that were measured one right after the other."""
+
+    value: float
+    spread: float
+    """Half of the 95 % interval of the median."""
+    pairs: int
+
+    @property
+    def precise(self) -> bool:
+        """Whether measuring it again can be expected to give the same within 3 %."""
+        return self.spread <= PRECISE * self.value
+
+    def __str__(self) -> str:
+        return f"{self.value:.2f} ±{self.spread:.2f}" + ("" if self.precise else " (could not be measured better)")
+
+
 class StepCost(Frozen):
-    """What a training step of a method costs; medians of interleaved timings."""
+    """What a training step of a method costs."""
 
     method: str
-    backbone: str
-    dataset: str
     milliseconds: float
-    relative: float
+    """Median of its timings."""
+    relative: Ratio
     """Divided by a step of the baseline."""
     passes: float
     """Forward-backward passes of a step."""
@@ -48,145 +72,201 @@ class StepCost(Frozen):
 
 
 class EvaluationCost(Frozen):
-    """What judging a network costs; medians of interleaved timings."""
+    """What judging a network costs."""
 
-    backbone: str
-    dataset: str
     images_per_second: float
     """Without noise."""
-    noisy: float | None
-    """A pass on a noisy copy, the noise included, divided by a pass without; None when no noise model is random."""
-    of_peak: float
+    noisy: Ratio | None
+    """A pass of the test set on a noisy copy, the noise included, divided by a pass without; None without random noise."""
+    of_peak: Ratio
     """Floating-point operations a second of the pass without noise, divided by those of a matrix product."""
 
 
-def expected_seconds(benchmark: Benchmark, jobs: Sequence[Job], data: Path, device: torch.device) -> float:
+class Bench(Frozen):
+    """What a backbone costs on a data set."""
+
+    backbone: str
+    dataset: str
+    baseline: str
+    precision: str
+    steps: tuple[StepCost, ...]
+    evaluation: EvaluationCost
+
+
+def benched(benchmark: Benchmark, root: Path, device: torch.device, *, seconds: float = SECONDS) -> list[Bench]:
+    """Return what every backbone of a suite costs on every data set, measured in a worker, which computes as a run does."""
+    works = [
+        (part, dataset, backbone)
+        for part in benchmark.parts
+        for dataset, backbone in product(part.datasets, part.backbones)
+    ]
+    found = []
+    for outcome in Processes(jobs=1).map(partial(bench, root=root, device=str(device), seconds=seconds), works):
+        if isinstance(outcome.result, Failure):
+            raise outcome.result.refusal or NrbenchError(
+                f"{outcome.item[2]} cannot be measured: {outcome.result.message}"
+            )
+        found.append(outcome.result)
+    return found
+
+
+def bench(work: tuple[Suite, str, str], *, root: Path, device: str, seconds: float = SECONDS) -> Bench:
+    """Return what a backbone costs on a data set, given by their labels in a suite."""
+    suite, dataset, backbone = work
+    training = suite.own_trainings[TrainingLabels(suite.baseline, backbone, dataset, 0)]
+    data = Data.of(training, root, torch.device(device))
+    with computing(training.recipe, data.device):
+        return Bench(
+            backbone=backbone,
+            dataset=dataset,
+            baseline=suite.baseline,
+            precision=training.recipe.precision,
+            steps=tuple(step_costs(suite.methods, training, data, seconds=seconds)),
+            evaluation=evaluation_cost(suite.noise.values(), training, data, seconds=seconds),
+        )
+
+
+def in_pairs(
+    work: Callable[[], object], other: Callable[[], object], *, seconds: float = SECONDS, fewest: int = FEWEST
+) -> list[tuple[float, float]]:
+    """Return the seconds that two works took in pairs, each measured right after the other, in turns first and second.
+
+    So whatever else runs on the machine slows both down. The first pair is not counted.
+    """
+    pairs: list[tuple[float, float]] = []
+    start = time.perf_counter()
+    while len(pairs) <= fewest or (len(pairs) < MOST and time.perf_counter() - start < seconds):
+        if len(pairs) % 2:
+            second, first = _seconds(other), _seconds(work)
+        else:
+            first, second = _seconds(work), _seconds(other)
+        pairs.append((first, second))
+        if len(pairs) > 2 * fewest and ratio(pairs[1:]).spread < PRECISE / 3 * ratio(pairs[1:]).value:
+            break
+    return pairs[1:]
+
+
+def ratio(pairs: Sequence[tuple[float, float]], *, times: float = 1.0) -> Ratio:
+    """Return the median ratio of pairs, and half of its 95 % interval by order statistics (the whole range for few)."""
+    ratios = sorted(times * first / second for first, second in pairs)
+    count = len(ratios)
+    reach = round(0.98 * count**0.5)  # 1.96 standard deviations of Binomial(n, 1/2)
+    low, high = max(0, (count - 1) // 2 - reach), min(count - 1, count // 2 + reach)
+    return Ratio(value=median(ratios), spread=(ratios[high] - ratios[low]) / 2, pairs=count)
+
+
+def step_costs(methods: Mapping[str, Method], baseline: Training, data: Data, *, seconds: float) -> Iterator[StepCost]:
+    """Yield the cost of a step of every method beside one of the baseline, as `train` makes it."""
+    recipe = baseline.recipe.replace(epochs=10 * MOST)
+    few = data.first(STEPS * recipe.batch_size)
+    steps = -(-len(few.train) // recipe.batch_size)
+    for label, method in ((label, method) for label, method in methods.items() if method.trains):
+        own, other = (replace(baseline, method=each, recipe=recipe) for each in (method, baseline.method))
+        passes: list[float] = []
+        pairs = in_pairs(
+            partial(_epoch, train(own, few), passes), partial(_epoch, train(other, few), []), seconds=seconds
+        )
+        step = median(first for first, _ in pairs) / steps
+        yield StepCost(
+            method=label,
+            milliseconds=1000 * step,
+            relative=ratio(pairs),
+            passes=passes[-1],
+            images_per_second=len(few.train) / steps / step,
+        )
+
+
+def evaluation_cost(noises: Iterable[NoiseModel], training: Training, data: Data, *, seconds: float) -> EvaluationCost:
+    """Return the cost of judging the network of a training under the first noise model that is random."""
+    images, network = data.first(PASS).splits["test"], evaluation_network(training, data)
+    clean, size = partial(network.counts, images), 2048 if data.device.type == "cpu" else 8192
+    peak = partial(_matrix_product, size, training.recipe.precision == "bfloat16", data.device)
+    pairs = in_pairs(peak, clean, seconds=seconds)
+    work = _operations(network.model, images.images[:1].float()) * len(images) / (2 * size**3)
+    noise = next((model for model in noises if model.random), None)
+    return EvaluationCost(
+        images_per_second=len(images) / median(second for _, second in pairs),
+        noisy=None if noise is None else _noisy(network, noise, training, data, seconds=seconds),
+        of_peak=ratio(pairs, times=work),
+    )
+
+
+def _noisy(network: Network, noise: NoiseModel, training: Training, data: Data, *, seconds: float) -> Ratio:
+    """Return the time of a pass over all test images on a noisy copy, divided by one without noise.
+
+    Fewer images are timed; the numbers of a chip are drawn once a pass, however many images it has.
+    """
+    images = data.first(PASS).splits["test"]
+    chips = Chips(training.backbone.fingerprint, training.seed, data.device)
+    drawn: list[float] = []
+
+    def noisy() -> None:
+        start = time.perf_counter()
+        copy = network.under(noise, chips.chip("bench", len(drawn)))
+        drawn.append(time.perf_counter() - start)
+        copy.counts(images)
+
+    pairs = in_pairs(noisy, partial(network.counts, images), seconds=seconds)
+    share = len(images) / len(data.splits["test"])
+    return ratio([(first - own + own * share, second) for (first, second), own in zip(pairs, drawn[1:], strict=True)])
+
+
+def expected_seconds(benchmark: Benchmark, jobs: Sequence[Job], root: Path, device: torch.device) -> float:
     """Return the time that one worker would take for jobs of a suite, from a few real steps and passes on this device.
 
     On every backbone and data set steps of the baseline are timed, and a method's planned passes taken for its cost.
     """
-    wanted = {_place(job.training): job.training for job in jobs}
+    wanted = {_computed(job.training) for job in jobs}
     steps: dict[tuple[str, ...], float] = {}
     judged: dict[tuple[str, ...], EvaluationCost] = {}
     for suite in benchmark.parts:
-        for dataset, backbone in product(suite.datasets, suite.backbones):
-            place = _place(suite.training(dataset, backbone, suite.baseline, 0))
-            if place not in wanted or place in steps:
+        for labels, training in suite.own_trainings.items():
+            where = _computed(training)
+            if labels.method != suite.baseline or where not in wanted or where in steps:
                 continue
-            one = suite.replace(
-                datasets={dataset: suite.datasets[dataset]},
-                backbones={backbone: suite.backbones[backbone]},
-                methods={suite.baseline: suite.methods[suite.baseline]},
-                tables=(),
-                claims={},
-            )
-            (step,), (judged[place],) = step_costs(one, data, device, rounds=1), evaluation_costs(one, data, device)
-            steps[place] = step.milliseconds / 1000 / step.passes
-    total = 0.0
-    for job in jobs:
-        training, recipe = job.training, job.training.recipe
-        splits, place = load_splits(training.dataset, data), _place(training)
-        sizes = {"validation": recipe.held_out * len(splits.train), "test": float(len(splits.test))}
-        number = -(-(len(splits.train) - sizes["validation"]) // recipe.batch_size) * training.epochs
-        total += number * training.method.planned_passes() * steps[place]
-        scorings = {scoring for cell in job.cells if (scoring := cell.selection.scoring(cell.noise)) is not None}
-        passes = [(scoring.noise, training.epochs * sizes[scoring.on]) for scoring in scorings]
-        passes += [(cell.noise, cell.draws * sizes["test"]) for cell in job.cells]
-        for noise, images in passes:
-            slower = judged[place].noisy or 1.0 if noise.random else 1.0
-            total += images / judged[place].images_per_second * slower
-    return total
+            data = Data.of(training, root, device)
+            with computing(training.recipe, device):
+                step = next(step_costs({labels.method: training.method}, training, data, seconds=0.0), None)
+                judged[where] = evaluation_cost(suite.noise.values(), training, data, seconds=0.0)
+            steps[where] = step.milliseconds / 1000 / step.passes if step else 0.0
+    return sum(
+        _seconds_of(job, root, device, steps[where], judged[where])
+        for job in jobs
+        if (where := _computed(job.training))
+    )
 
 
-def _place(training: Training) -> tuple[str, ...]:
+def _seconds_of(job: Job, root: Path, device: torch.device, step: float, judged: EvaluationCost) -> float:
+    training = job.training
+    data = Data.of(training, root, device)
+    steps = -(-len(data.train) // training.recipe.batch_size) * training.epochs
+    scorings = {scoring for cell in job.cells if (scoring := cell.selection.scoring(cell.noise)) is not None}
+    passes = [(scoring.noise, training.epochs * len(data.splits[scoring.on])) for scoring in scorings]
+    passes += [(cell.noise, cell.draws * len(data.splits["test"])) for cell in job.cells]
+    seconds = steps * training.method.planned_passes() * step
+    for noise, images in passes:
+        slower = judged.noisy.value if noise.random and judged.noisy else 1.0
+        seconds += images / judged.images_per_second * slower
+    return seconds
+
+
+def _computed(training: Training) -> tuple[str, ...]:
     return training.backbone.fingerprint, training.dataset.fingerprint, training.recipe.fingerprint
 
 
-def step_costs(suite: Suite, data: Path, device: torch.device, *, rounds: int = ROUNDS) -> Iterator[StepCost]:
-    """Yield the cost of a step of every method on every backbone and data set, as `train` makes it."""
-    for (dataset, source), (backbone, network) in product(suite.datasets.items(), suite.backbones.items()):
-        splits = load_splits(source, data)
-        recipe = suite.recipe.replace(epochs=rounds + 1)
-        images = splits.train[: STEPS * recipe.batch_size].to(device)
-        steps = -(-len(images) // recipe.batch_size)
-        normalise = Normalisation.of(splits, recipe, device)
-        seconds: dict[str, list[float]] = {method: [] for method in suite.methods}
-        passes = {}
-        with computing(recipe, device):
-            trainings = {
-                label: train(
-                    Training(source, network, method, recipe, 0),
-                    images,
-                    normalise,
-                    num_classes=splits.num_classes,
-                    device=device,
-                )
-                for label, method in suite.methods.items()
-            }
-            for _ in range(recipe.epochs):
-                for label, training in trainings.items():
-                    start = time.perf_counter()
-                    passes[label] = next(training).passes_per_step
-                    seconds[label].append((time.perf_counter() - start) / steps)
-        times = {label: median(found[1:]) for label, found in seconds.items()}
-        for label, found in times.items():
-            yield StepCost(
-                method=label,
-                backbone=backbone,
-                dataset=dataset,
-                milliseconds=1000 * found,
-                relative=median(a / b for a, b in zip(seconds[label][1:], seconds[suite.baseline][1:], strict=True)),
-                passes=passes[label],
-                images_per_second=len(images) / steps / found,
-            )
-
-
-def evaluation_costs(suite: Suite, data: Path, device: torch.device) -> Iterator[EvaluationCost]:
-    """Yield the cost of judging every backbone on every data set."""
-    recipe, method = suite.recipe, next(iter(suite.methods.values()))
-    noise = next((model for model in suite.noise.values() if model.random), None)
-    for (dataset, source), (backbone, network) in product(suite.datasets.items(), suite.backbones.items()):
-        splits = load_splits(source, data)
-        images = splits.test[:PASS].to(device)
-        training = Training(source, network, method, recipe, 0)
-        with computing(recipe, device):
-            model = initial_model(training, splits.num_classes, images.images.shape, device)
-            judge = Judge(model, training, Normalisation.of(splits, recipe, device), device)
-            clean, noisy, peak = _interleaved(judge, noise, images)
-        rate = len(images) / median(clean)
-        yield EvaluationCost(
-            backbone=backbone,
-            dataset=dataset,
-            images_per_second=rate,
-            noisy=median(a / b for a, b in zip(noisy, clean, strict=True)) if noisy else None,
-            of_peak=rate * _operations(model, images.images[:1].float()) / median(peak),
-        )
-
-
-def _interleaved(
-    judge: Judge, noise: NoiseModel | None, images: Images
-) -> tuple[list[float], list[float], list[float]]:
-    """Return seconds of passes without and with noise, and operations a second of matrix products, taken in turn."""
-    clean, noisy, peak = [], [], []
-    for chip in judge.chips("bench", ROUNDS + 1):
-        clean.append(_seconds(lambda: judge.count(NONE, images)))
-        peak.append(_matrix_product(judge.training.recipe.precision == "bfloat16", judge.device))
-        if noise is not None:
-            noisy.append(_seconds(partial(judge.count_noisy, noise, chip, images)))
-    return clean[1:], noisy[1:], peak[1:]
+def _epoch(training: Iterator[Trained], passes: list[float]) -> None:
+    passes.append(next(training).passes_per_step)
 
 
 def _seconds(work: Callable[[], object]) -> float:
     start = time.perf_counter()
-    work()  # counts right answers, so it waits for the device
+    work()  # ends with a number of the host's own, so it waits for the device
     return time.perf_counter() - start
 
 
-def _matrix_product(bfloat16: bool, device: torch.device) -> float:
-    """Return the operations a second of a large matrix product."""
-    size = 2048 if device.type == "cpu" else 8192
+def _matrix_product(size: int, bfloat16: bool, device: torch.device) -> None:
     matrix = torch.ones(size, size, device=device, dtype=torch.bfloat16 if bfloat16 else torch.float32)
-    return 2 * size**3 / _seconds(lambda: (matrix @ matrix)[0, 0].item())
+    (matrix @ matrix)[0, 0].item()
 
 
 def _operations(model: nn.Module, image: torch.Tensor) -> int:

@@ -8,6 +8,7 @@ from nrbench.base.component import Component
 from nrbench.families.executor import Serial
 from nrbench.families.hookspecs import hookimpl
 from nrbench.families.optimizer import AdamW, Sgd
+from nrbench.families.probe import Scoring
 from nrbench.families.schedule import Constant, Cosine, Linear, OffToOn, Quadratic
 from nrbench.families.selection import BestEpoch, Last
 from nrbench.jobs.processes import Processes
@@ -15,5 +16,5 @@ from nrbench.jobs.processes import Processes
 
 @hookimpl
 def nrbench_components() -> Iterable[type[Component]]:
-    """The neutral components of the core: schedules, selections, optimizers, and the executors of one machine."""
-    return [Constant, Linear, Quadratic, OffToOn, Cosine, Last, BestEpoch, Sgd, AdamW, Serial, Processes]
+    """The neutral components of the core: schedules, selections, optimizers, probes, and the executors of one machine."""
+    return [Constant, Linear, Quadratic, OffToOn, Cosine, Last, BestEpoch, Sgd, AdamW, Scoring, Serial, Processes]

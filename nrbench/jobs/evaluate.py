@@ -1,31 +1,88 @@
-"""Evaluation: how many images a network classifies rightly at w + δ."""
+"""Evaluating: a network in, and what cells count or probes measure out; what one of them raises is its own failure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
 
-from nrbench.families.dataset import Images
-from nrbench.families.selection import Scoring
-from nrbench.jobs.network import Judge
+from nrbench.base.chance import Chips
+from nrbench.families.executor import Failure
+from nrbench.families.network import Network, norm
+from nrbench.families.probe import Probe
+from nrbench.families.row import BatchNorm
+from nrbench.jobs.data import Data
+from nrbench.suite.cell import Cell
+
+Member = TypeVar("Member")
+Key = TypeVar("Key")
 
 
-def scored(judge: Judge, scorings: Iterable[Scoring], splits: dict[str, Images]) -> dict[str, int | Exception]:
-    """Return, by fingerprint, what every scoring counts, or the exception its noise model raised.
+@dataclass(slots=True)
+class Counts:
+    """What was counted for a cell."""
 
-    Scorings of the same split and number of draws share their passes' random numbers.
-    """
-    results: dict[str, int | Exception] = {}
-    groups: dict[tuple[str, int], list[Scoring]] = {}
-    for scoring in scorings:
-        groups.setdefault((scoring.on, scoring.draws), []).append(scoring)
-    for (split, draws), members in groups.items():
+    clean: int
+    """Right answers without noise."""
+    weight_norm: float | None = None
+    correct: list[int] = field(default_factory=list)
+    """Right answers of each draw."""
+    displacement_norms: list[float] = field(default_factory=list)
+    """‖δ‖ of each draw."""
+
+
+def measure(
+    probes: Iterable[Probe], network: Network, data: Data, chips: Chips
+) -> dict[str, dict[str, float] | Failure]:
+    """Return what each probe measures of a network, or why it could not, by its fingerprint."""
+    results: dict[str, dict[str, float] | Failure] = {}
+    for members in _grouped(probes, by=type).values():
         try:
-            counts = judge.scores([scoring.noise for scoring in members], splits[split], draws=draws)
-            results |= {scoring.fingerprint: count for scoring, count in zip(members, counts, strict=True)}
+            found: Sequence[dict[str, float]] = type(members[0]).measured_together(members, network, data.splits, chips)
+            results |= {probe.fingerprint: one for probe, one in zip(members, found, strict=True)}
         except Exception:
-            for scoring in members:  # one by one, to find whose fault it is
+            for probe in members:  # one by one, to find whose fault it is
                 try:
-                    results[scoring.fingerprint] = judge.scores([scoring.noise], splits[split], draws=draws)[0]
+                    results[probe.fingerprint] = probe.measured(network, data.splits, chips)
                 except Exception as error:
-                    results[scoring.fingerprint] = error
+                    results[probe.fingerprint] = Failure.of(error)
     return results
+
+
+def evaluate(cells: Sequence[Cell], network: Network, data: Data, chips: Chips) -> dict[Cell, Counts | Failure]:
+    """Return what is counted for cells on one network: a draw at a time, so that all noise models share its numbers."""
+    test = data.splits["test"]
+    modes = dict.fromkeys(cell.batch_norm for cell in cells)
+    clean = {mode: _treated(network, mode, data).counts(test) for mode in modes}
+    weight_norm = norm(network.weights().values())
+    found: dict[Cell, Counts | Failure] = {cell: Counts(clean[cell.batch_norm], weight_norm) for cell in cells}
+    alike = _grouped(cells, by=lambda cell: (cell.noise, cell.batch_norm))
+    for draw in range(max((cell.draws for cell in cells), default=0)):
+        chip = chips.chip("report", draw)
+        for (noise, mode), members in alike.items():
+            left = [cell for cell in members if draw < cell.draws and isinstance(found[cell], Counts)]
+            if not left:
+                continue
+            try:
+                displaced = network.under(noise, chip, measure=True)
+                right = _treated(displaced, mode, data).counts(test) if displaced.displaced else clean[mode]
+            except Exception as error:
+                found |= dict.fromkeys(left, Failure.of(error))
+                continue
+            for cell in left:
+                counts = found[cell]
+                assert isinstance(counts, Counts)
+                counts.correct.append(right)
+                counts.displacement_norms.append(displaced.displacement_norm or 0.0)
+    return found
+
+
+def _treated(network: Network, mode: BatchNorm, data: Data) -> Network:
+    return network if mode == "frozen" else network.recalibrated(data.calibration)
+
+
+def _grouped(items: Iterable[Member], *, by: Callable[[Member], Key]) -> dict[Key, list[Member]]:
+    groups: dict[Key, list[Member]] = {}
+    for item in items:
+        groups.setdefault(by(item), []).append(item)
+    return groups

@@ -1,10 +1,9 @@
-"""The runner: from a suite to its leaderboard, computing only what is not stored."""
+"""The plan of a run: what a suite asks for, what of it is stored, and where."""
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,11 +11,9 @@ from platformdirs import user_cache_path
 
 from nrbench.families.executor import Executor, Serial
 from nrbench.jobs.job import Job
-from nrbench.jobs.results import CellFailure
+from nrbench.jobs.results import CellFailure, CellResult
 from nrbench.jobs.store import Store
 from nrbench.suite.cell import Cell
-
-log = logging.getLogger(__name__)
 
 LOCK = "suite.lock.json"
 """The resolved suite, written beside its leaderboard."""
@@ -32,6 +29,8 @@ class Plan:
     jobs: tuple[Job, ...]
     failed: tuple[Cell, ...]
     """Cells whose stored failure stands, because nobody asked to retry it."""
+    stored: Mapping[str, CellResult | CellFailure]
+    """What is stored, by the keys of cells: it is read once."""
 
     @property
     def missing(self) -> int:
@@ -42,16 +41,19 @@ class Plan:
 def plan(cells: Iterable[Cell], store: Store, *, force: bool = False, retry_failed: bool = False) -> Plan:
     """Return the jobs for all cells without a result: one for each training, with its missing cells."""
     asked = tuple(cells)
-    failed = []
+    stored: dict[str, CellResult | CellFailure] = {}
+    failed: list[Cell] = []
     missing: dict[str, list[Cell]] = {}
     for cell in asked:
         known = None if force else store.result(cell.key)
+        if known is not None:
+            stored[cell.key] = known
         if isinstance(known, CellFailure) and not (retry_failed or known.status == "killed"):
             failed.append(cell)
-        elif known is None or isinstance(known, CellFailure):
+        elif not isinstance(known, CellResult):
             missing.setdefault(cell.training.key, []).append(cell)
     jobs = tuple(Job(cells[0].training, tuple(dict.fromkeys(cells))) for cells in missing.values())
-    return Plan(asked, jobs, tuple(failed))
+    return Plan(asked, jobs, tuple(failed), stored)
 
 
 @dataclass(frozen=True, slots=True)

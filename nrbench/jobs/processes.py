@@ -37,9 +37,9 @@ class Processes(Executor):
         if not waiting:
             return
         with _environment(_WORKERS):
-            # a pool for each place, so that a worker which takes over from a dead one has its place and its GPU
-            places = range(min(self.jobs, len(waiting)))
-            pools = [ProcessPool(1, initializer=_take, initargs=(place,), context=_Context()) for place in places]
+            # a pool for each number, so that a worker which takes over from a dead one has its number and its GPU
+            numbers = range(min(self.jobs, len(waiting)))
+            pools = [ProcessPool(1, initializer=_begin, initargs=(number,), context=_Context()) for number in numbers]
             try:
                 yield from self._outcomes(pools, work, waiting)
                 for pool in pools:
@@ -71,7 +71,7 @@ class Processes(Executor):
                 item, tries, pool = running.pop(future)
                 free.append(pool)
                 result = self._result(future)
-                if isinstance(result, Failure) and result.message in _FROM_OUTSIDE and tries < self.retries:
+                if isinstance(result, Failure) and result.exit_code in _FROM_OUTSIDE and tries < self.retries:
                     waiting.append((item, tries + 1))
                 else:
                     yield Outcome(item, result)
@@ -82,7 +82,7 @@ class Processes(Executor):
         except TimeoutError:
             return Failure("timeout", f"it took more than {self.timeout:g} s")
         except ProcessExpired as death:
-            return Failure("killed", _death(death.exitcode))
+            return Failure("killed", _death(death.exitcode), exit_code=death.exitcode)
         except BrokenExecutor:
             return Failure("killed", "no worker could be started")
         except Exception as error:  # the result could not be sent between processes
@@ -93,12 +93,12 @@ def _death(code: int) -> str:
     return f"its process was ended by signal {-code}" if code < 0 else f"its process ended with exit code {code % 256}"
 
 
-_FROM_OUTSIDE = {_death(-signal.SIGKILL), _death(-signal.SIGTERM)}
+_FROM_OUTSIDE = {-signal.SIGKILL, -signal.SIGTERM}
 """Deaths that are nobody's fault: the machine was short of memory, or is being shut down."""
 
 
-PLACE = "NRBENCH_PLACE"
-"""The environment variable that tells a worker which of the places 0, 1, … it has; two at once have different ones."""
+WORKER = "NRBENCH_WORKER"
+"""The environment variable that tells a worker its number 0, 1, …; two at once have different ones."""
 
 
 class _Worker(SpawnProcess):
@@ -145,9 +145,9 @@ def _attempt_sent(sent: bytes) -> Any:
     return attempt(work, item)
 
 
-def _take(place: int) -> None:
-    """Begin as the worker of a place, and end when the process that started it is gone, however it went."""
-    os.environ[PLACE] = str(place)
+def _begin(number: int) -> None:
+    """Begin as the worker of a number, and end when the process that started it is gone, however it went."""
+    os.environ[WORKER] = str(number)
     parent = multiprocessing.parent_process()
 
     def stay() -> None:

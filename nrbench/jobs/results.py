@@ -68,7 +68,7 @@ class CellFailure(Frozen):
     """The file with what its job printed, if it printed anything."""
 
 
-Found = CellResult | CellFailure | None
+Result = CellResult | CellFailure | None
 """What is stored for a cell, if anything is."""
 
 
@@ -77,6 +77,6 @@ def accuracies(result: CellResult) -> list[float]:
     return [100 * correct / result.images for correct in result.correct]
 
 
-def score(cell: Found) -> float | None:
+def score(cell: Result) -> float | None:
     """Return the mean accuracy over draws in percent, None for a cell that has no number."""
     return mean(accuracies(cell)) if isinstance(cell, CellResult) and cell.status == "ok" else None

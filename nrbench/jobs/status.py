@@ -58,15 +58,15 @@ def status(suite: Benchmark, store: Store, log: Path) -> Status:
         if found[cell] is None:
             job = jobs.get(cell.training.key)
             jobs[cell.training.key] = Job(cell.training, (*(job.cells if job else ()), cell))
-    names = suite.training_names()
+    names = suite.trainings()
     running = []
     for key, job in jobs.items():
-        place = store.training(key)
-        owner = holder(place.root)
+        stored = store.training(key)
+        owner = holder(stored.root)
         if owner is not None:
-            epoch = len(place.record().epochs)
+            epoch = len(stored.record().epochs)
             running.append(
-                Running(training=key, name=names[key], epoch=epoch, epochs=job.training.epochs, holder=owner)
+                Running(training=key, name=str(names[key]), epoch=epoch, epochs=job.training.epochs, holder=owner)
             )
     failed = sum(isinstance(result, CellFailure) for result in found.values())
     missing = sum(result is None for result in found.values())

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
@@ -31,8 +31,16 @@ class EpochRecord(Frozen):
     passes_per_step: float
     seconds: float
     """Time for its steps alone."""
-    scores: dict[str, int] = Field(default_factory=dict)
-    """Right answers by the fingerprint of the scoring."""
+    measured: dict[str, dict[str, float]] = Field(default_factory=dict)
+    """What each probe measured, by its fingerprint."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_before_probes(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "scores" in value:
+            scores = {probe: {"correct": correct} for probe, correct in value["scores"].items()}
+            return {key: item for key, item in value.items() if key != "scores"} | {"measured": scores}
+        return value
 
 
 class CheckpointRecord(Frozen):
@@ -81,6 +89,10 @@ class Store:
         """Return what is stored for a cell."""
         return read_json(self._cell(key), _RESULT)
 
+    def has(self, key: str) -> bool:
+        """Whether anything is stored for a cell, whatever it is."""
+        return self._cell(key).exists()
+
     def put(self, key: str, result: CellResult | CellFailure) -> None:
         """Store the result of a cell; a failure gives way to whatever comes after it.
 
@@ -112,7 +124,7 @@ class Store:
                 self.put(key, theirs)
                 new += 1
         trainings = sum(
-            self.training(place.name).take(TrainingStore(place)) for place in other.root.glob("trainings/*")
+            self.training(folder.name).take(TrainingStore(folder)) for folder in other.root.glob("trainings/*")
         )
         return Merged(new=new, same=same, different=tuple(different), trainings=trainings)
 
@@ -219,10 +231,10 @@ def exported(store: Store, start: str) -> Exported:
     result = store.result(cell)
     if not isinstance(result, CellResult) or result.status != "ok":
         raise UsageError(f"cell {cell} was not judged: {'nothing' if result is None else result.status}")
-    place = store.training(result.training)
-    tensors = place.weights(place.record(), result.epoch)
+    stored = store.training(result.training)
+    tensors = stored.weights(stored.record(), result.epoch)
     if tensors is None:
-        raise StoreError(f"the weights of epoch {result.epoch} in {place.root} are lost; run its suite with --force")
+        raise StoreError(f"the weights of epoch {result.epoch} in {stored.root} are lost; run its suite with --force")
     about = {"cell": cell, "training": result.training, "epoch": str(result.epoch)}
     return Exported(cell, result.training, result.epoch, save(tensors, metadata=about))
 

@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from nrbench.base.chance import TrainingChance, derive
-from nrbench.families.dataset import Images
-from nrbench.families.displacement import Weights
-from nrbench.families.method import own_optimizer
-from nrbench.families.step import Clock, State, Step
-from nrbench.jobs.batches import Batches, Normalisation
+from nrbench.families.method import own_optimizer, reestimates
+from nrbench.families.network import CALIBRATION_BATCH, copy_into, estimated_statistics
+from nrbench.families.step import Clock, Criterion, State, Step
+from nrbench.jobs.batches import Batches
+from nrbench.jobs.data import Data
 from nrbench.jobs.device import autocast
 from nrbench.suite.cell import Training
+from nrbench.suite.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +45,19 @@ class Trained:
     model: nn.Module
     optimizer: torch.optim.Optimizer
     training: Training
+    data: Data
     state: State
 
     def weights(self) -> dict[str, Tensor]:
         """Return a copy of the parameters and buffers to be judged, contiguous and on the CPU, by name."""
-        judged = self.model.state_dict() | dict(self.training.method.evaluation_weights(self.state) or {})
+        judged = dict(self.model.state_dict())
+        chosen = self.training.method.evaluation_weights(self.state)
+        if chosen is not None:
+            judged |= chosen
+            if reestimates(self.training.method):
+                images = torch.split(self.data.calibration.images, CALIBRATION_BATCH)
+                cast = autocast(self.training.recipe, self.data.device)
+                judged |= estimated_statistics(self.model, judged, map(self.data.normalise, images), cast)
         return {name: _copy(tensor) for name, tensor in judged.items()}
 
     def checkpoint(self, weights: dict[str, Tensor]) -> Checkpoint:
@@ -67,73 +76,72 @@ class Trained:
         return Checkpoint(self.epoch, weights, tensors, scalars)
 
 
-def train(
-    training: Training,
-    images: Images,
-    normalise: Normalisation,
-    *,
-    num_classes: int,
-    device: torch.device,
-    checkpoint: Checkpoint | None = None,
-) -> Iterator[Trained]:
+def train(training: Training, data: Data, *, checkpoint: Checkpoint | None = None) -> Iterator[Trained]:
     """Yield the network after every epoch that is left; the same object each time, so copy what should last.
 
-    `images` are the training images alone, on `device`. Torch's default generator is used up.
+    Torch's default generator is used up.
     """
-    recipe = training.recipe
-    model = initial_model(training, num_classes, images.images.shape, device)
-    mover = own_optimizer(training.method) or recipe.optimizer
+    recipe, method = training.recipe, training.method
+    model = initial_model(training, data)
+    mover = own_optimizer(method) or recipe.optimizer
     optimizer = mover.build(model.parameters())
     state = _restored(checkpoint, model, optimizer)
-    batches = Batches(images, normalise, recipe, training.seed)
-    criterion = partial(cross_entropy, label_smoothing=recipe.label_smoothing)
+    batches = Batches(data.train, data.normalise, recipe, training.seed)
     layout = {name: (p.shape, p.stride()) for name, p in model.named_parameters() if _is_dense(p)}
+    new_step = partial(
+        Step,
+        model=model,
+        criterion=criterion(recipe),
+        state=state,
+        optimizer=optimizer,
+        bn_statistics=recipe.bn_statistics,
+        autocast=autocast(recipe, data.device),
+    )
+    now = partial(Trained, model=model, optimizer=optimizer, training=training, data=data, state=state)
     total = training.epochs * len(batches)
-    now = partial(Trained, model=model, optimizer=optimizer, training=training, state=state)
     if total == 0:
-        given = training.method.given_weights(training.seed)
+        given = method.given_weights(training.seed)
         if given is not None:
             copy_into(model, given)
         yield now(epoch=0, loss=0.0, passes_per_step=0.0)
 
     for epoch in range(checkpoint.epoch + 1 if checkpoint else 1, training.epochs + 1):
         model.train()
-        loss = torch.zeros((), device=device)
+        loss = torch.zeros((), device=data.device)
         passes = 0.0
         for number, batch in enumerate(batches.epoch(epoch), start=(epoch - 1) * len(batches)):
             lr = mover.lr * recipe.lr_schedule(number / total)
             for group in optimizer.param_groups:
                 group["lr"] = lr
-            step = Step(
-                model=model,
+            step = new_step(
                 images=batch.images,
                 labels=batch.labels,
-                criterion=criterion,
-                chance=TrainingChance(training.seed, number, layout, device=device),
-                state=state,
-                optimizer=optimizer,
-                clock=Clock(number, len(batches), total, lr, len(images)),
+                chance=TrainingChance(training.seed, number, layout, device=data.device),
+                clock=Clock(number, len(batches), total, lr, len(data.train)),
                 dropout_seed=derive("dropout", training.seed, number) & 0xFFFF_FFFF,
-                bn_statistics=recipe.bn_statistics,
-                autocast=autocast(recipe, device),
                 further=partial(batches.further, number),
             )
-            loss += training.method.backward(step) * len(batch.labels)
+            loss += method.backward(step) * len(batch.labels)
             step.finish()
-            training.method.update(step)
+            method.update(step)
             optimizer.zero_grad(set_to_none=True)
             passes += step.passes
         model.eval()
-        yield now(epoch=epoch, loss=loss.item() / len(images), passes_per_step=passes / len(batches))
+        yield now(epoch=epoch, loss=loss.item() / len(data.train), passes_per_step=passes / len(batches))
 
 
-def initial_model(training: Training, num_classes: int, shape: torch.Size, device: torch.device) -> nn.Module:
+def criterion(recipe: Recipe) -> Criterion:
+    """Return the loss that a recipe trains with."""
+    return partial(cross_entropy, label_smoothing=recipe.label_smoothing)
+
+
+def initial_model(training: Training, data: Data) -> nn.Module:
     """Return the network of a training at epoch 0: its weights depend on backbone and seed alone."""
     torch.manual_seed(derive("initial weights", training.seed) & 0xFFFF_FFFF)
-    channels, height, width = shape[1:]
-    built = training.backbone.build(num_classes=num_classes, input_shape=(channels, height, width)).eval()
+    channels, height, width = data.train.images.shape[1:]
+    built = training.backbone.build(num_classes=data.num_classes, input_shape=(channels, height, width)).eval()
     memory_format = torch.channels_last if training.recipe.channels_last else torch.contiguous_format
-    model: nn.Module = built.to(device=device, memory_format=memory_format)  # type: ignore[call-overload]
+    model: nn.Module = built.to(device=data.device, memory_format=memory_format)  # type: ignore[call-overload]
     if training.recipe.compile:
         model.compile()  # in place: the names of parameters stay, and displaced weights are inputs of the same graph
     return model
@@ -160,22 +168,6 @@ def _restored(checkpoint: Checkpoint | None, model: nn.Module, optimizer: torch.
                 value = torch.empty_like(parameter, requires_grad=False).copy_(value)  # in the weight's own layout
             optimizer.state[parameter][slot] = value
     return state
-
-
-def copy_into(model: nn.Module, weights: Weights) -> None:
-    """Write stored weights into a model, keeping its memory format: load_state_dict(assign=True) would change it.
-
-    Raise `ValueError` for weights of another network.
-    """
-    own = model.state_dict()
-    unlike = own.keys() ^ weights.keys()
-    unlike |= {name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape}
-    if unlike:
-        some = ", ".join(sorted(unlike)[:3]) + (" …" if len(unlike) > 3 else "")
-        raise ValueError(f"weights of another network: missing, unknown or of another shape are {len(unlike)}: {some}")
-    with torch.no_grad():
-        for name, tensor in own.items():
-            tensor.copy_(weights[name])
 
 
 def _copy(tensor: Tensor) -> Tensor:

@@ -1,10 +1,9 @@
 """What the command line uses, imported when it is first used."""
 
-from .cost import costs as costs
 from .forecast import forecast as forecast
-from .runner import run as run
+from .runner import run_to_page as run_to_page
 from .terminal import plain_table as plain_table
-from .terminal import print_leaderboard as print_leaderboard
+from .terminal import print_page as print_page
 from .write import write_reports as write_reports
 
 __all__: list[str]

@@ -4,44 +4,39 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
+from typing import Any
 
-from nrbench.board.leaderboard import Leaderboard, Row
+from nrbench.board.leaderboard import Leaderboard
+from nrbench.families.row import Row
 
-COLUMNS = (
-    "dataset", "backbone", "method", "noise", "selection", "batch_norm", "status", "reason",
-    "accuracy", "noise_std", "weight_std", "interval_low", "interval_high", "seeds", "draws", "selected_epochs",
-    "clean_accuracy_there", "minimum", "quantile_5", "yield_1",
-    "difference_to", "difference", "difference_low", "difference_high",
-    "passes_per_step", "displacement_norm", "weight_norm", "validation_accuracy", "seed_std", "draw_std", "cells",
-)  # fmt: skip
+PARTS = {
+    "interval": ("interval_low", "interval_high"),
+    "difference": ("difference_to", "difference", "difference_low", "difference_high"),
+}
+"""The columns of fields that are more than one value; every other field of a row is a column of its own."""
+COLUMNS = [column for field in Row.model_fields for column in PARTS.get(field, (field,)) if field != "by_seed"]
 
 
 def csv_text(board: Leaderboard) -> str:
     """Return the rows of a leaderboard; a text that a spreadsheet would take for a formula gets an apostrophe before it."""
     out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for row in board.rows:
-        writer.writerow({key: _safe(value) for key, value in _flat(row).items()})
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([_safe(value) for value in _values(row)] for row in board.rows)
     return out.getvalue()
 
 
-def _flat(row: Row) -> dict[str, object]:
-    low, high = row.interval or (None, None)
-    change = row.difference
-    below, above = (change.interval if change else None) or (None, None)
-    return row.model_dump(include=set(COLUMNS) - {"difference"}) | {
-        "reason": row.reason,
-        "selected_epochs": " ".join(map(str, row.selected_epochs)),
-        "cells": " ".join(row.cells),
-        "interval_low": low,
-        "interval_high": high,
-        "difference_to": change.to if change else None,
-        "difference": change.mean if change else None,
-        "difference_low": below,
-        "difference_high": above,
-    }
+def _values(row: Row) -> Iterator[Any]:
+    for field in Row.model_fields:
+        value = getattr(row, field)
+        if field == "interval":
+            yield from value or (None, None)
+        elif field == "difference":
+            yield from (value.to, value.mean, *(value.interval or (None, None))) if value else (None,) * 4
+        elif field != "by_seed":
+            yield " ".join(map(str, value)) if isinstance(value, tuple) else value
 
 
-def _safe(value: object) -> object:
+def _safe(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value

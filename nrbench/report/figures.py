@@ -1,4 +1,4 @@
-"""Figures: accuracy against the strength of the noise, one for each table whose columns are strengths; needs matplotlib."""
+"""Figures: accuracy against the strength of the noise, one for each sheet whose columns are strengths; needs matplotlib."""
 
 from __future__ import annotations
 
@@ -8,15 +8,11 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from nrbench.base.component import Component, canonical, parameter
-from nrbench.board.leaderboard import Leaderboard
-from nrbench.board.tables import PivotTable
 from nrbench.families.noise import NoiseModel
-from nrbench.report.pivots import pivot_title
-from nrbench.report.table import Table
-from nrbench.suite.suite import Benchmark
+from nrbench.report.sheet import Sheet
 
 MOST_LINES = 14
-"""Tables with more lines are not drawn: nobody could tell them apart."""
+"""Sheets with more lines are not drawn: nobody could tell them apart."""
 MARKERS = "osD^vP*Xdhp<>8"
 
 Point = tuple[float, float, float]
@@ -25,7 +21,7 @@ Point = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """The columns of a table that differ in one parameter of their noise model, and the column without noise."""
+    """The columns of a sheet that differ in one parameter of their noise model, and the column without noise."""
 
     noise: str
     parameter: str
@@ -34,64 +30,40 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A picture of a table."""
+    """A picture of a sheet."""
 
     title: str
     svg: bytes
 
 
-def figures(board: Leaderboard, benchmark: Benchmark, tables: Sequence[Table]) -> Iterator[Figure]:
-    """Yield a figure for each table that has strengths of noise as its columns; none where matplotlib is not installed."""
+def figures(sheets: Sequence[Sheet], noise: Mapping[str, NoiseModel]) -> Iterator[Figure]:
+    """Yield a figure for each sheet that has strengths of noise as its columns; none where matplotlib is not installed."""
     if find_spec("matplotlib") is None:
         return
-    noise = benchmark.section("noise")
-    for table in board.tables:
-        if panels := list(_panels(_of_pivot(table), table.noises, noise)):
-            yield Figure(pivot_title(table), _svg(panels, pivot_title(table)))
-    for plain in tables:
-        if panels := list(_panels(_of_table(plain), plain.columns, noise)):
-            yield Figure(plain.title, _svg(panels, plain.title))
+    for sheet in sheets:
+        if panels := list(_panels(sheet, noise)):
+            yield Figure(sheet.title, _svg(panels, sheet.title))
 
 
-Values = Mapping[str, Sequence[tuple[float, float] | None]]
-"""Accuracy and weight uncertainty of each column, by line."""
-
-
-def _of_pivot(table: PivotTable) -> Values:
-    return {
-        (f"{line.group}, {line.label}" if line.group else line.label): [
-            None if cell is None or cell.accuracy is None else (cell.accuracy, cell.weight_std or 0.0)
-            for cell in line.cells
-        ]
-        for line in table.lines
-    }
-
-
-def _of_table(table: Table) -> Values:
-    return {
-        line.method: [
-            None if e.row is None or e.row.accuracy is None else (e.row.accuracy, e.row.weight_std or 0.0)
-            for e in line.entries
-        ]
-        for line in table.lines
-    }
-
-
-def _panels(values: Values, columns: Sequence[str | None], noise: Mapping[str, NoiseModel]) -> Iterator[Panel]:
-    if len(values) > MOST_LINES:
+def _panels(sheet: Sheet, noise: Mapping[str, NoiseModel]) -> Iterator[Panel]:
+    if len(sheet.lines) > MOST_LINES:
         return
-    known = {index: noise[label] for index, label in enumerate(columns) if label is not None and label in noise}
+    known = {index: noise[head.noise] for index, head in enumerate(sheet.heads) if head.noise and head.noise in noise}
     clean = [index for index, model in known.items() if model.clean]
     for kind in dict.fromkeys(model.name for model in known.values() if not model.clean):
         family = {index: model for index, model in known.items() if model.name == kind}
         varying = _varying(list(family.values()))
         if varying is None:
             continue
-        strengths = [(index, 0.0) for index in clean]
-        strengths += [(index, float(parameter(model, varying))) for index, model in family.items()]
+        strengths = [(0.0, index) for index in clean if index not in family]
+        strengths += [(float(parameter(model, varying)), index) for index, model in family.items()]
         lines = {
-            label: [(x, *point) for index, x in sorted(strengths, key=lambda pair: pair[1]) if (point := points[index])]
-            for label, points in values.items()
+            f"{line.group}, {line.label}" if line.group else line.label: [
+                (x, entry.accuracy, entry.spread or 0.0)
+                for x, index in sorted(strengths)
+                if (entry := line.entries[index]).accuracy is not None
+            ]
+            for line in sheet.lines
         }
         if any(lines.values()):
             yield Panel(kind, varying, lines)

@@ -70,19 +70,11 @@ class Forecast(Frozen):
 
 def forecast(benchmark: Benchmark, plan: Plan, store: Store, data: Path) -> Forecast:
     """Return what is left to do for a plan; nothing is trained, and no weights are made."""
-    spent = {
-        (suite.methods[m].fingerprint, suite.backbones[b].fingerprint, suite.datasets[d].fingerprint): cost.seconds
-        for suite in benchmark.parts
-        for (m, b, d), cost in costs(suite, store).items()
-    }
-    seconds, passes = 0.0, 0.0
-    known = True
-    for job in plan.jobs:
-        training = job.training
-        key = (training.method.fingerprint, training.backbone.fingerprint, training.dataset.fingerprint)
-        known = known and key in spent
-        seconds += spent.get(key, 0.0)
-        passes += training.epochs * training.method.planned_passes()
+    labels = benchmark.trainings()
+    spent = {(cost.method, cost.backbone, cost.dataset): cost.seconds for cost in costs(benchmark, store)}
+    expected = [spent.get(labels[job.training.key][:3]) for job in plan.jobs]
+    seconds = sum(known) if len(known := [each for each in expected if each is not None]) == len(expected) else None
+    passes = sum(job.training.epochs * job.training.method.planned_passes() for job in plan.jobs)
     shared_trainings, shared_cells = _shared(benchmark) if len(benchmark.parts) > 1 else (0, 0)
     seeds = benchmark.parts[0].seeds
     return Forecast(
@@ -94,7 +86,7 @@ def forecast(benchmark: Benchmark, plan: Plan, store: Store, data: Path) -> Fore
         shared_cells=shared_cells,
         passes=passes,
         noisy_passes=sum(cell.draws for job in plan.jobs for cell in job.cells if cell.noise.random),
-        seconds=seconds if known else None,
+        seconds=seconds,
         disk_bytes=_disk(plan, data),
         resolution=t_quantile(seeds) if seeds > 1 else None,
         gap=_gap(benchmark, seeds),
@@ -103,7 +95,7 @@ def forecast(benchmark: Benchmark, plan: Plan, store: Store, data: Path) -> Fore
 
 def _shared(benchmark: Benchmark) -> tuple[int, int]:
     """Return how many trainings and cells its suites ask for again."""
-    trainings = sum(len(suite.training_names()) for suite in benchmark.parts) - len(benchmark.training_names())
+    trainings = sum(len(suite.trainings()) for suite in benchmark.parts) - len(benchmark.trainings())
     cells = sum(1 for suite in benchmark.parts for _ in suite.cells()) - sum(1 for _ in benchmark.cells())
     return trainings, cells
 
@@ -111,7 +103,8 @@ def _shared(benchmark: Benchmark) -> tuple[int, int]:
 def _gap(benchmark: Benchmark, seeds: int) -> float | None:
     """Return the half width of the t interval of a difference whose sides spread as the median of the reference does."""
     references = [each.reference for each in (benchmark, *benchmark.parts) if each.reference is not None]
-    spreads = [row.weight_std for row in references[0].rows if row.weight_std is not None] if references else []
+    tables = references[0].tables.values() if references else ()
+    spreads = [row.weight_std for rows in tables for row in rows if row.weight_std is not None]
     if not spreads or seeds < 2:
         return None
     return t_quantile(seeds) * sqrt(2 / seeds) * quantile(spreads, 0.5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -14,18 +14,28 @@ from nrbench.families.backbone import Backbone
 from nrbench.families.dataset import Dataset
 from nrbench.families.method import Method
 from nrbench.families.noise import NoiseModel
+from nrbench.families.row import BatchNorm
 from nrbench.families.selection import Selection
 from nrbench.suite.recipe import Recipe
 
 PROTOCOL_VERSION = 1
 """Raise it when training or evaluation change what they compute: every stored result is then another protocol's."""
 
-BatchNorm = Literal["frozen", "recalibrated"]
-"""Running statistics at evaluation: as trained, or estimated anew at each draw's w + δ on 1,024 training images."""
+
+class _Keyed:
+    """What is the same where its key is the same."""
+
+    key: str
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
 
 
-@dataclass(frozen=True)
-class Training:
+@dataclass(frozen=True, eq=False)
+class Training(_Keyed):
     """One network trained once."""
 
     dataset: Dataset
@@ -40,14 +50,14 @@ class Training:
         return self.recipe.epochs if self.method.trains else 0
 
     @cached_property
-    def key(self) -> str:
+    def key(self) -> str:  # type: ignore[override]
         """The name of its results: a hash of everything that can change them."""
         parts = (self.dataset, self.backbone, self.method, self.recipe)
         return digest(["training", PROTOCOL_VERSION, STREAM_VERSION, *(part.fingerprint for part in parts), self.seed])
 
 
-@dataclass(frozen=True)
-class Cell:
+@dataclass(frozen=True, eq=False)
+class Cell(_Keyed):
     """A training judged under a noise model: the smallest thing that has a result."""
 
     training: Training
@@ -57,7 +67,7 @@ class Cell:
     batch_norm: BatchNorm = "frozen"
 
     @cached_property
-    def key(self) -> str:
+    def key(self) -> str:  # type: ignore[override]
         """The name of its result: a hash of everything that can change it."""
         parts = (self.noise.fingerprint, self.draws, self.selection.fingerprint, self.batch_norm)
         return digest(["cell", PROTOCOL_VERSION, STREAM_VERSION, self.training.key, *parts])

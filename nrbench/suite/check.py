@@ -1,36 +1,17 @@
-"""Layouts: whether the tables of a suite ask for rows that the suite has."""
+"""Whether a suite asks for what it has: the rows of its tables, its baseline, its weights and its held-out images."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from nrbench.base.errors import Problem, did_you_mean
-from nrbench.families.row import Place, chooses, covered, matches
-from nrbench.suite.suite import Benchmark
-from nrbench.suite.table import Pivot, expanded
+from nrbench.families.row import Row, RowFilter, chooses, covered, matches
+from nrbench.suite.suite import Benchmark, Suite
+from nrbench.suite.table import FIELDS, Pivot, expanded
 from nrbench.suite.yaml import Node, Path_, dotted
 
-FIELDS: Mapping[str, str] = {"methods": "method", "noise": "noise", "backbones": "backbone", "datasets": "dataset"}
-"""The sections of a suite by the field of a place that their labels go into."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Labels:
-    """The labels of a row that the suite asks for, before there is a number for it."""
-
-    method: str
-    backbone: str
-    dataset: str
-    noise: str
-    accuracy: None = None
-    chosen_by: None = None
-    noise_std: None = None
-    weight_std: None = None
-    seeds: int = 0
-
-
-def layout_problems(benchmark: Benchmark, root: Node) -> Iterator[Problem]:
+def table_problems(benchmark: Benchmark, root: Node) -> Iterator[Problem]:
     """Yield what the tables of a suite or collection ask for that is not there, or that is more than one number."""
     if not benchmark.tables:
         return
@@ -40,9 +21,12 @@ def layout_problems(benchmark: Benchmark, root: Node) -> Iterator[Problem]:
         for column in part.columns()
         for method in part.methods
     }
-    rows = [_Labels(method, backbone, dataset, noise) for backbone, dataset, noise, method in sorted(columns)]
+    rows = [
+        Row(method=method, backbone=backbone, dataset=dataset, noise=noise, status="incomplete")
+        for backbone, dataset, noise, method in sorted(columns)
+    ]
     sections = {field: list(benchmark.section(section)) for section, field in FIELDS.items()}
-    tables = {row.table for row in benchmark.reference.rows} if benchmark.reference else set()
+    tables = set(benchmark.reference.tables) if benchmark.reference else set()
     for index, pivot in enumerate(benchmark.tables):
         path: Path_ = ("tables", index)
         found = list(_unmatched(pivot, path, sections, root))
@@ -54,10 +38,10 @@ def layout_problems(benchmark: Benchmark, root: Node) -> Iterator[Problem]:
 
 
 def _unmatched(pivot: Pivot, path: Path_, sections: Mapping[str, Sequence[str]], root: Node) -> Iterator[Problem]:
-    places: list[tuple[Path_, Place]] = [((*path, "under"), pivot.under)]
-    places += [((*path, side, i), axis) for side in ("rows", "columns") for i, axis in enumerate(getattr(pivot, side))]
-    for where, place in places:
-        asked = {field: getattr(place, field) for field in Place.model_fields} | {"each": getattr(place, "each", ())}
+    filters: list[tuple[Path_, RowFilter]] = [((*path, "under"), pivot.under)]
+    filters += [((*path, side, i), axis) for side in ("rows", "columns") for i, axis in enumerate(getattr(pivot, side))]
+    for where, each in filters:
+        asked = {field: getattr(each, field) for field in RowFilter.model_fields} | {"each": getattr(each, "each", ())}
         for field, patterns in asked.items():
             known = sections.get("method" if field == "best_of" else field) or sorted(set().union(*sections.values()))
             for pattern in (pattern for pattern in patterns if not any(matches([pattern], label) for label in known)):
@@ -68,7 +52,7 @@ def _unmatched(pivot: Pivot, path: Path_, sections: Mapping[str, Sequence[str]],
 
 
 def _ambiguous(
-    pivot: Pivot, path: Path_, sections: Mapping[str, Sequence[str]], rows: Sequence[_Labels], root: Node
+    pivot: Pivot, path: Path_, sections: Mapping[str, Sequence[str]], rows: Sequence[Row], root: Node
 ) -> Iterator[Problem]:
     columns = list(expanded(pivot.columns, sections))
     for index, row in enumerate(pivot.rows):
@@ -84,3 +68,23 @@ def _ambiguous(
                     hint = "say which, or ask for the best_of them"
                     yield Problem(root.locate(where), dotted(where), message, hint)
                     break
+
+
+def contradictions(suite: Suite, root: Node) -> Iterator[Problem]:
+    """Yield what parts of a suite say against each other."""
+    if suite.report.baseline is not None and suite.report.baseline not in suite.methods:
+        hint = did_you_mean(suite.report.baseline, list(suite.methods))
+        mark = root.locate(("report", "baseline"))
+        yield Problem(mark, "report.baseline", f"no method is labelled {suite.report.baseline!r}", hint)
+    for label, method in suite.methods.items():
+        if method.seeds is not None and method.seeds < suite.seeds:
+            path: Path_ = ("methods", label)
+            message = f"there are weights for {method.seeds} of {suite.seeds} seeds"
+            yield Problem(root.locate(path), dotted(path), message, "give a file for each, or ask for fewer")
+    if suite.recipe.held_out == 0:
+        for label, selection in suite.selections.items():
+            noise = next(iter(suite.noise.values()))
+            if (scoring := selection.scoring(noise)) is not None and scoring.on == "validation":
+                path = ("selections", label, "on")
+                message = "there is no validation set: recipe.held_out is 0"
+                yield Problem(root.locate(path), dotted(path), message, "hold some out, or choose on test")

@@ -8,7 +8,7 @@ import textwrap
 import types
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -57,6 +57,20 @@ class Description:
             lines += textwrap.wrap(field.description, width, initial_indent="    ", subsequent_indent="    ")
         return "\n".join(lines)
 
+    def as_markdown(self, title: str) -> str:
+        """Return it as a section of a page, with a table of its parameters."""
+        lines = [title, "", self.description]
+        if self.paper:
+            lines += ["", f"Source: {self.paper}."]
+        if self.fields:
+            lines += ["", "| field | type | default | meaning |", "|---|---|---|---|"]
+        for field in self.fields:
+            default = "required" if field.default is None else f"`{field.default or 'empty'}`"
+            kind, default = ("map", "see below") if field.type.startswith("{") else (field.type, default)
+            cells = (f"`{field.name}`", kind, default, field.description)
+            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        return "\n".join(lines)
+
 
 def listed(kind: str, registry: Registry) -> Iterator[dict[str, Any]]:
     """Yield a row for each component of a kind, or for each plugin if the kind is "plugins"."""
@@ -84,15 +98,22 @@ def _row(name: str, kind: str, plugin: Plugin, summary: str) -> dict[str, Any]:
 
 def described(entry: Entry) -> Description:
     """Return the description of a registered component."""
-    component, plugin = entry.component, entry.plugin
+    plugin = entry.plugin
+    owner = f"{plugin.distribution or plugin.name} {plugin.version}".strip()
+    return replace(model_description(entry.component), name=entry.name, kind=entry.kind, plugin=owner)
+
+
+def model_description(model: type[BaseModel]) -> Description:
+    """Return the description of a part of a suite, a component or not."""
+    component = model if issubclass(model, Component) else None
     return Description(
-        name=entry.name,
-        kind=entry.kind,
-        description=" ".join((inspect.getdoc(component) or "").split()),
-        paper=component.paper,
-        version=component.version,
-        plugin=f"{plugin.distribution or plugin.name} {plugin.version}".strip(),
-        fields=tuple(field for field in fields_of(component) if field.name != "name"),
+        name=model.__name__,
+        kind="",
+        description=" ".join((inspect.getdoc(model) or "").split()),
+        paper=component.paper if component else "",
+        version=component.version if component else 1,
+        plugin="",
+        fields=tuple(field for field in fields_of(model) if not (component and field.name == "name")),
     )
 
 

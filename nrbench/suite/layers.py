@@ -22,7 +22,7 @@ class Layers:
 
     root: Node
     included: tuple[Node, ...] = ()
-    places: tuple[Mark, ...] = ()
+    marks: tuple[Mark, ...] = ()
     """Where each of them is included."""
 
 
@@ -101,17 +101,17 @@ def _included(root: Node, chain: tuple[Path, ...]) -> Layers:
     own = {key: child for key, child in root.value.items() if key in OWN}
     over = {key: child for key, child in root.value.items() if key not in OWN and key != "include"}
     leaves: list[Node] = []
-    places: list[Mark] = []
+    marks: list[Mark] = []
     for entry in listed.value:
         target = _file(entry, "include", chain)
         inner = _included(_extended(target, chain), (*chain, target.resolve()))
         if inner.included:
             own = _joined(inner.root, own)
         leaves += inner.included or [inner.root]
-        places += [entry.mark] * max(1, len(inner.included))
+        marks += [entry.mark] * max(1, len(inner.included))
     if problems := _vain_deletions(over, leaves):
         raise SuiteError(problems)
-    return Layers(Node(own, root.mark), tuple(overlaid(leaf, Node(over, leaf.mark)) for leaf in leaves), tuple(places))
+    return Layers(Node(own, root.mark), tuple(overlaid(leaf, Node(over, leaf.mark)) for leaf in leaves), tuple(marks))
 
 
 def _joined(inner: Node, own: dict[str, Node]) -> dict[str, Node]:
@@ -134,7 +134,7 @@ def _set(layers: Layers, setting: str) -> Layers:
     if section in ("extends", "include"):
         raise UsageError(f"--set {setting}: which files are laid over each other is said in a file")
     if layers.included and section in OWN:
-        if value.value is None and matched(layers.root, path) < len(path):
+        if value.value is None and known_length(layers.root, path) < len(path):
             raise UsageError(f"--set {setting}: there is nothing of that name to delete")
         return replace(layers, root=with_value(layers.root, path, value))
     known = [set(root.value[section].value or ()) if _has(root, section) else set() for root in roots]
@@ -146,7 +146,7 @@ def _set(layers: Layers, setting: str) -> Layers:
         and not any(label in k for k in known)
     ):
         raise SuiteError([_nothing_to_delete(value.key or value.mark, section, label, set().union(*known))])
-    depths = [matched(root, path) for root in roots]
+    depths = [known_length(root, path) for root in roots]
     chosen = [depth == max(depths) if section in SECTIONS else True for depth in depths]
     laid = tuple(with_value(root, path, value) if take else root for root, take in zip(roots, chosen, strict=True))
     return replace(layers, included=laid) if layers.included else Layers(laid[0])
@@ -158,13 +158,13 @@ def _has(root: Node, section: str) -> bool:
 
 def _parsed(layers: Layers, setting: str) -> tuple[str, Node]:
     """Return path and value. A label may hold `=`: the path is as much of the text as names something there is."""
-    places = [match.start() for match in re.finditer("=", setting)]
-    if not places or not setting[: places[0]] or not setting[places[-1] + 1 :]:
+    splits = [match.start() for match in re.finditer("=", setting)]
+    if not splits or not setting[: splits[0]] or not setting[splits[-1] + 1 :]:
         raise UsageError(f"--set {setting}: expected path=value, where null deletes")
     roots = (layers.root, *layers.included)
-    depths = [max(matched(root, setting[:place]) for root in roots) for place in places]
-    place = places[depths.index(max(depths))]
-    return setting[:place], parse(setting[place + 1 :], f"--set {setting}")
+    depths = [max(known_length(root, setting[:split]) for root in roots) for split in splits]
+    split = splits[depths.index(max(depths))]
+    return setting[:split], parse(setting[split + 1 :], f"--set {setting}")
 
 
 # -- laying one over the other ----------------------------------------------------------------------------------------
@@ -201,8 +201,8 @@ def with_value(root: Node, path: str, value: Node) -> Node:
     return overlaid(root, wrapped)
 
 
-def matched(node: Node, path: str) -> int:
-    """Return how many characters of a dotted path name what there is."""
+def known_length(node: Node, path: str) -> int:
+    """Return the length of the longest beginning of a dotted path that leads to a value."""
     keys = _keys(node, path)
     length = 0
     for key in keys:

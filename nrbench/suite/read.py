@@ -16,7 +16,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from nrbench.base.component import Component, DataFile, canonical, parameter
 from nrbench.base.errors import Mark, Problem, SuiteError, did_you_mean
 from nrbench.families.registry import Registry
-from nrbench.suite.check import layout_problems
+from nrbench.suite.check import contradictions, table_problems
 from nrbench.suite.layers import Layers, layered
 from nrbench.suite.suite import SECTIONS, Benchmark, Collection, Suite
 from nrbench.suite.sweeps import count, sweeps, variants
@@ -47,21 +47,21 @@ def _collection(layers: Layers, registry: Registry) -> Collection:
             problems += error.problems
     if problems:
         raise SuiteError(problems)
-    problems += [problem for index in range(1, len(suites)) for problem in _collisions(suites, index, layers.places)]
+    problems += [problem for index in range(1, len(suites)) for problem in _collisions(suites, index, layers.marks)]
     fields = layers.root.plain() | {"suites": suites}
     try:
         collection = Collection.model_validate(fields, context={"registry": registry})
     except ValidationError as error:
         raise SuiteError([*problems, *_problems(error, layers.root, (), model=Collection, registry=registry)]) from None
-    problems += layout_problems(collection, layers.root)
+    problems += table_problems(collection, layers.root)
     if problems:
         raise SuiteError(problems)
     return collection
 
 
-def _collisions(suites: Sequence[Suite], index: int, places: Sequence[Mark]) -> Iterator[Problem]:
+def _collisions(suites: Sequence[Suite], index: int, marks: Sequence[Mark]) -> Iterator[Problem]:
     """Yield what a suite says otherwise than one that is included before it."""
-    suite, mark = suites[index], places[index]
+    suite, mark = suites[index], marks[index]
     if suite.name in {other.name for other in suites[:index]}:
         yield Problem(mark, f"include.{index}", f"two suites here are named {suite.name}")
     for field in ("seeds", "draws", "selections"):
@@ -74,7 +74,7 @@ def _collisions(suites: Sequence[Suite], index: int, places: Sequence[Mark]) -> 
                 message = f"{label!r} is not the same in {suite.name} as in {other.name}: name in one what differs"
                 yield Problem(mark, f"include.{index}.{section}", message)
         if suite.recipe != other.recipe:
-            shared = [place for place in _trained(suite) if place in set(_trained(other))]
+            shared = [labels for labels in _trained(suite) if labels in set(_trained(other))]
             if shared:
                 what = ", ".join(shared[0])
                 message = f"{suite.name} trains {what} by another recipe than {other.name}: name in one what differs"
@@ -144,8 +144,8 @@ class _Reader:
             broken = {problem.path.partition(".")[0] for problem in problems}
             found = _problems(error, self.root, (), model=Suite, registry=self.registry)
             raise SuiteError(problems + [p for p in found if p.path.partition(".")[0] not in broken]) from None
-        problems += self._contradictions(suite)
-        problems += layout_problems(suite, self.root)
+        problems += contradictions(suite, self.root)
+        problems += table_problems(suite, self.root)
         if problems:
             raise SuiteError(problems)
         return suite
@@ -199,24 +199,6 @@ class _Reader:
             if field and not any(name == field or name.startswith(f"{field}.") for name in named):
                 raise _LabelError(f"the label does not say the swept {field}: write '{label} {{{field}}}', say")
         return render_label(label, component)
-
-    def _contradictions(self, suite: Suite) -> Iterator[Problem]:
-        if suite.report.baseline is not None and suite.report.baseline not in suite.methods:
-            hint = did_you_mean(suite.report.baseline, list(suite.methods))
-            mark = self.root.locate(("report", "baseline"))
-            yield Problem(mark, "report.baseline", f"no method is labelled {suite.report.baseline!r}", hint)
-        for label, method in suite.methods.items():
-            if method.seeds is not None and method.seeds < suite.seeds:
-                place = ("methods", label)
-                message = f"there are weights for {method.seeds} of {suite.seeds} seeds"
-                yield Problem(self.root.locate(place), dotted(place), message, "give a file for each, or ask for fewer")
-        if suite.recipe.held_out == 0:
-            for label, selection in suite.selections.items():
-                noise = next(iter(suite.noise.values()))
-                if (scoring := selection.scoring(noise)) is not None and scoring.on == "validation":
-                    path = ("selections", label, "on")
-                    message = "there is no validation set: recipe.held_out is 0"
-                    yield Problem(self.root.locate(path), dotted(path), message, "hold some out, or choose on test")
 
 
 class _LabelError(Exception):

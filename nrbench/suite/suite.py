@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 import torch
 from pydantic import AfterValidator, Field
@@ -19,9 +19,9 @@ from nrbench.families.claim import Claim
 from nrbench.families.dataset import Dataset
 from nrbench.families.method import Method
 from nrbench.families.noise import NoiseModel
-from nrbench.families.row import matches
+from nrbench.families.row import Column, matches
 from nrbench.families.selection import BestEpoch, Selection
-from nrbench.suite.cell import BatchNorm, Cell, Evaluation, Training
+from nrbench.suite.cell import Cell, Evaluation, Training
 from nrbench.suite.recipe import Recipe
 from nrbench.suite.reference import Reference
 from nrbench.suite.table import Pivot
@@ -49,6 +49,18 @@ class Report(Frozen):
 
     baseline: str | None = None
     """The label of the method that differences and relative times are taken to; the first method if it is not said."""
+
+
+class TrainingLabels(NamedTuple):
+    """What people call a training."""
+
+    method: str
+    backbone: str
+    dataset: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.method}, {self.backbone}, {self.dataset}, seed {self.seed}"
 
 
 class Benchmark(Frozen):
@@ -82,31 +94,35 @@ class Benchmark(Frozen):
         """Yield the combinations that methods are judged under, part after part."""
         return iter(dict.fromkeys(column for part in self.parts for column in part.own_columns()))
 
+    def trainings(self) -> Mapping[str, TrainingLabels]:
+        """Return the labels of every training by its key, part after part; what parts share is there once."""
+        named = (item for part in self.parts for item in part.own_trainings.items())
+        found: dict[str, TrainingLabels] = {}
+        for labels, training in named:
+            found.setdefault(training.key, labels)
+        return found
+
     def cells(self, *, only: Sequence[str] = (), exclude: Sequence[str] = ()) -> Iterator[Cell]:
         """Yield every cell once, trainings kept together; `only` and `exclude` are patterns for labels.
 
         A cell is left out if patterns are given in `only` and none matches one of its labels, or if one in `exclude` does.
         """
-        asked: dict[str, list[Cell]] = {}
+        asked: dict[str, dict[str, Cell]] = {}
         for part in self.parts:
-            for cell in part.own_cells(only=only, exclude=exclude):
-                asked.setdefault(cell.training.key, []).append(cell)
-        for cells in asked.values():
-            yield from {cell.key: cell for cell in cells}.values()
+            for (column, method), cells in part.rows.items():
+                labels = (method, column.dataset, column.backbone, column.selection, column.noise)
+                if only and not any(matches(only, label) for label in labels):
+                    continue
+                if any(matches(exclude, label) for label in labels):
+                    continue
+                for cell in cells:
+                    asked.setdefault(cell.training.key, {})[cell.key] = cell
+        for group in asked.values():
+            yield from group.values()
 
     def labels(self) -> list[str]:
         """Return every label that a pattern can match."""
         return [label for section in SECTIONS for label in self.section(section)]
-
-    def training_names(self) -> dict[str, str]:
-        """Return what people call the trainings, by key."""
-        return {
-            part.training(dataset, backbone, method, seed).key: f"{method}, {backbone}, {dataset}, seed {seed}"
-            for part in self.parts
-            for method, backbone, dataset, seed in product(
-                part.methods, part.backbones, part.datasets, range(part.seeds)
-            )
-        }
 
     def lock(self) -> bytes:
         """Return everything that was resolved, as JSON; see `locked_suite`."""
@@ -154,33 +170,33 @@ class Suite(Benchmark):
         sections = (self.datasets, self.backbones, self.selections, self.evaluation.modes, self.noise)
         return (Column(*labels) for labels in product(*sections))
 
-    def training(self, dataset: str, backbone: str, method: str, seed: int) -> Training:
-        """Return one training by its labels."""
-        return Training(self.datasets[dataset], self.backbones[backbone], self.methods[method], self.recipe, seed)
+    @cached_property
+    def own_trainings(self) -> Mapping[TrainingLabels, Training]:
+        """Every training by its labels: the one place that says which there are."""
+        sections = product(self.datasets.items(), self.backbones.items(), self.methods.items(), range(self.seeds))
+        return {
+            TrainingLabels(method, backbone, dataset, seed): Training(data, network, way, self.recipe, seed)
+            for (dataset, data), (backbone, network), (method, way), seed in sections
+        }
 
-    def cell(self, column: Column, method: str, seed: int, *, training: Training | None = None) -> Cell:
-        """Return one cell by its labels; a training that is at hand is taken as it is."""
+    @cached_property
+    def rows(self) -> Mapping[tuple[Column, str], tuple[Cell, ...]]:
+        """The cells of every row of the leaderboard, by column and method, in the order of seeds."""
+        return {
+            (column, method): tuple(self._cell(column, method, seed) for seed in range(self.seeds))
+            for column in self.own_columns()
+            for method in self.methods
+        }
+
+    def _cell(self, column: Column, method: str, seed: int) -> Cell:
         noise = self.noise[column.noise]
-        training = training or self.training(column.dataset, column.backbone, method, seed)
-        draws = self.draws if noise.random else 1
-        return Cell(training, noise, draws, self.selections[column.selection], column.batch_norm)
-
-    def own_cells(self, *, only: Sequence[str] = (), exclude: Sequence[str] = ()) -> Iterator[Cell]:
-        """Yield every cell, trainings kept together; see `cells`."""
-        trainings: dict[tuple[str, str, str, int], list[Column]] = {}
-        for column in self.own_columns():
-            for method in self.methods:
-                labels = (method, column.dataset, column.backbone, column.selection, column.noise)
-                if only and not any(matches(only, label) for label in labels):
-                    continue
-                if any(matches(exclude, label) for label in labels):
-                    continue
-                for seed in range(self.seeds):
-                    trainings.setdefault((column.dataset, column.backbone, method, seed), []).append(column)
-        for (dataset, backbone, method, seed), columns in trainings.items():
-            training = self.training(dataset, backbone, method, seed)
-            for column in columns:
-                yield self.cell(column, method, seed, training=training)
+        return Cell(
+            training=self.own_trainings[TrainingLabels(method, column.backbone, column.dataset, seed)],
+            noise=noise,
+            draws=self.draws if noise.random else 1,
+            selection=self.selections[column.selection],
+            batch_norm=column.batch_norm,
+        )
 
 
 class Collection(Benchmark):
@@ -195,17 +211,6 @@ class Collection(Benchmark):
 
     def for_device(self, device: torch.device) -> Self:
         return self.replace(suites=tuple(suite.for_device(device) for suite in self.suites))
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """The labels of what a method is judged under."""
-
-    dataset: str
-    backbone: str
-    selection: str
-    batch_norm: BatchNorm
-    noise: str
 
 
 def find_suite(name: str | Path) -> Path:
@@ -223,6 +228,6 @@ def find_suite(name: str | Path) -> Path:
 def shipped_suites() -> dict[str, Path]:
     """Return the suites that come with nrbench, by name."""
     package = Path(__file__).parent.parent
-    folder = next(place for place in (package / "suites", package.parent / "suites") if place.is_dir())
+    folder = next(path for path in (package / "suites", package.parent / "suites") if path.is_dir())
     files = (path for path in sorted(folder.rglob("*.yaml")) if not path.name.startswith("_"))
     return {path.relative_to(folder).with_suffix("").as_posix(): path for path in files}

@@ -1,4 +1,4 @@
-"""Pivots: rows of a leaderboard laid out as a table of one's own, such as one that a paper printed."""
+"""Tables that a suite asks for: rows of its leaderboard laid out as, say, a paper printed them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from nrbench.base.component import Frozen
-from nrbench.families.row import Patterns, Place, matches
+from nrbench.families.row import Patterns, RowFilter, matches
+
+FIELDS: Mapping[str, str] = {"methods": "method", "noise": "noise", "backbones": "backbone", "datasets": "dataset"}
+"""The sections of a suite by the field of a filter that their labels go into."""
 
 
-class Axis(Place):
+class Axis(RowFilter):
     """A row or a column of a table. Written as a text it is a pattern for labels: a line for each that it matches."""
 
     label: str = ""
@@ -40,7 +43,7 @@ class Pivot(Frozen):
     """Shown above it."""
     note: str = ""
     """Shown below it."""
-    under: Place = Place()
+    under: RowFilter = RowFilter()
     """What all of it is about."""
     rows: tuple[Axis, ...] = Field(min_length=1)
     """The lines."""
@@ -60,7 +63,7 @@ class Pivot(Frozen):
 def expanded(axes: Iterable[Axis], sections: Mapping[str, Iterable[str]]) -> Iterator[Axis]:
     """Yield axes with `each` replaced by what it matches, a line for each label; one that matches nothing is left out.
 
-    `sections` are the labels by the field of `Place` that they go into; the first with a match is taken.
+    `sections` are the labels by the field of a filter that they go into; the first with a match is taken.
     """
     for axis in axes:
         if not axis.each:

@@ -101,8 +101,8 @@ def load(path: Path) -> Node:
 
 def parse(text: str, file: str) -> Node:
     """Return the document in a text; `file` is what its marks say."""
-    if (place := _too_deep(text)) is not None:
-        line = text.count("\n", 0, place) + 1
+    if (start := _too_deep(text)) is not None:
+        line = text.count("\n", 0, start) + 1
         raise SuiteError([Problem(Mark(file, line), "", f"nested more than {MAX_BRACKETS} deep")])
     return _Parser(text, file).document()
 
@@ -180,6 +180,10 @@ class _Parser:
                 where = f" (first on line {first.line})" if first else ""
                 self._problems.append(Problem(mark, dotted((*path, word)), f"the key is given twice{where}"))
                 continue
+            if yaml.flow_style and _is_absent(value):
+                hint = f"a comma begins the next key: quote a key that has one in it, or write '{word}: null' to delete"
+                self._problems.append(Problem(mark, dotted((*path, word)), f"the key {word!r} has no value", hint))
+                continue
             children[word] = self._node(value, (*path, word), mark)
         return children
 
@@ -191,6 +195,11 @@ class _Parser:
         except (YAMLError, ValueError) as error:
             self._problems.append(Problem(mark, dotted(path), f"cannot read this value: {error}"))
             return None
+
+
+def _is_absent(value: YamlNode) -> bool:
+    """Whether nothing at all is written for a value: neither null nor an anchor."""
+    return isinstance(value, ScalarNode) and value.start_mark.index == value.end_mark.index and not value.anchor
 
 
 def dotted(path: Path_) -> str:

@@ -24,6 +24,7 @@ from nrbench.testing import (
     method,
     noise,
     optimizer,
+    probe,
     schedule,
     selection,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "SmallDataset",
     "SmallNetwork",
     "checks_for",
+    "checks_of",
     "parametrize_with_checks",
     "sample_step",
     "sample_weights",
@@ -48,6 +50,7 @@ _CHECKS: Mapping[str, tuple[Check, ...]] = {
     "methods": method.CHECKS,
     "noise": noise.CHECKS,
     "optimizers": optimizer.CHECKS,
+    "probes": probe.CHECKS,
     "schedules": schedule.CHECKS,
     "selections": selection.CHECKS,
 }
@@ -67,5 +70,9 @@ def parametrize_with_checks(components: Iterable[Component]) -> pytest.MarkDecor
 def checks_for(each: Component) -> Iterator[Check]:
     """Yield the checks that concern a component: those of every component, and those of its family."""
     family = family_of(type(each))
-    yield from component.CHECKS
-    yield from _CHECKS.get(family._family, ()) if family else ()
+    yield from checks_of(family._family if family else "")
+
+
+def checks_of(family: str) -> tuple[Check, ...]:
+    """Return the checks of a family by its word, such as "noise": those of every component, and its own."""
+    return (*component.CHECKS, *_CHECKS.get(family, ()))

@@ -12,7 +12,7 @@ from torch import Tensor
 from nrbench.base.component import canonical_json
 from nrbench.families.method import Method
 from nrbench.jobs.train import Checkpoint, Trained
-from nrbench.testing.samples import Around, Averaged, EveryOther, gradients, same, sample_step, trained
+from nrbench.testing.samples import Around, Averaged, EveryOther, Halved, gradients, same, sample_step, trained
 
 
 def check_method_fills_the_gradient(method: Method) -> None:
@@ -50,9 +50,9 @@ def check_method_at_strength_0_is_sgd(method: Method) -> None:
 
 
 def check_method_in_a_ramp_in_a_ramp(method: Method) -> None:
-    """Half of half a strength is a quarter of it, bit for bit."""
+    """Inside two methods that each take half of its strength it has a quarter of it, bit for bit."""
     twice, once = sample_step(), sample_step()
-    method.backward(twice.scaled(0.5).scaled(0.5))
+    Halved(method=Halved(method=method)).backward(twice)
     method.backward(once.scaled(0.25))
     assert same(gradients(twice), gradients(once)), "half of half its strength is not a quarter of it"
 

@@ -18,7 +18,7 @@ from nrbench.families.displacement import Weights
 from nrbench.families.method import Method
 from nrbench.families.optimizer import Sgd
 from nrbench.families.step import Batch, Clock, State, Step
-from nrbench.jobs.batches import Normalisation
+from nrbench.jobs.data import Data
 from nrbench.jobs.train import Checkpoint, Trained, train
 from nrbench.suite.cell import Training
 from nrbench.suite.recipe import Recipe
@@ -75,6 +75,16 @@ class Around(Method):
 
     def evaluation_weights(self, state: State) -> Weights | None:
         return self.method.evaluation_weights(state.within("method"))
+
+
+class Halved(Method):
+    """A method at half of its strength."""
+
+    name: Literal["halved"] = "halved"
+    method: Method
+
+    def backward(self, step: Step) -> Tensor:
+        return self.method.backward(step.scaled(0.5))
 
 
 class Averaged(Method):
@@ -168,10 +178,7 @@ def trained(method: Method, checkpoint: Checkpoint | None = None) -> Iterator[Tr
     """Train the small network for three epochs of four steps."""
     recipe = Recipe(epochs=3, batch_size=16, optimizer=Sgd(lr=0.1), precision="float32")
     training = Training(SmallDataset(), SmallNetwork(), method, recipe, seed=0)
-    splits = training.dataset.load(Path())
-    device = torch.device("cpu")
-    normalise = Normalisation.of(splits, recipe, device)
-    return train(training, splits.train, normalise, num_classes=3, device=device, checkpoint=checkpoint)
+    return train(training, Data.of(training, Path(), torch.device("cpu")), checkpoint=checkpoint)
 
 
 def same(first: Weights, second: Weights) -> bool:

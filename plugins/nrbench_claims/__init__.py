@@ -4,11 +4,26 @@ from collections.abc import Iterable
 
 from nrbench import Component, hookimpl
 from nrbench_claims.better import Better
+from nrbench_claims.comparison import Comparison, ComparisonClaim
 from nrbench_claims.correlated import Correlated
 from nrbench_claims.gain_grows import GainGrows
 from nrbench_claims.optimum import OptimumAbove, OptimumInside, SameOptimum
+from nrbench_claims.rows import NoRowError, RowSet, Term
 
-__all__ = ["Better", "Correlated", "GainGrows", "OptimumAbove", "OptimumInside", "SameOptimum", "nrbench_components"]
+__all__ = [
+    "Better",
+    "Comparison",
+    "ComparisonClaim",
+    "Correlated",
+    "GainGrows",
+    "NoRowError",
+    "OptimumAbove",
+    "OptimumInside",
+    "RowSet",
+    "SameOptimum",
+    "Term",
+    "nrbench_components",
+]
 
 
 @hookimpl

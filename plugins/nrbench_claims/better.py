@@ -7,13 +7,15 @@ from typing import Literal
 
 from pydantic import Field
 
-from nrbench import Claim, Comparison, Evidence, Frozen, Label, NoRowError, Place, Term
+from nrbench import Frozen, RowFilter
+from nrbench_claims.comparison import Comparison, ComparisonClaim
+from nrbench_claims.rows import Label, NoRowError, RowSet, Term
 
 
-class Quantity(Place):
+class Quantity(RowFilter):
     """The accuracy of a row, or its difference to another row's."""
 
-    minus: Place | None = None
+    minus: RowFilter | None = None
     """The row that is subtracted."""
 
 
@@ -24,11 +26,11 @@ class Pair(Frozen):
     """The larger one; every method that its `method` matches is a cell of its own."""
     b: Quantity
     """The smaller one, or the best of several."""
-    under: Place = Place()
+    under: RowFilter = RowFilter()
     """Where they are compared: every noise model, backbone and data set here is a cell of its own."""
 
 
-class Better(Claim):
+class Better(ComparisonClaim):
     """One method is better than another, or one difference larger than another, wherever it is said."""
 
     name: Literal["better"] = "better"
@@ -38,18 +40,18 @@ class Better(Claim):
     significant: bool = False
     """Whether a cell agrees only if its own 95 % interval is above zero, as a sentence about significance asks for."""
 
-    def comparisons(self, evidence: Evidence) -> Iterator[Comparison]:
+    def comparisons(self, evidence: RowSet) -> Iterator[Comparison]:
         for pair in self.pairs:
             fields: list[Label] = ["dataset", "backbone", "noise"]
             free = [field for field in fields if not getattr(pair.a, field)]
-            for place in evidence.each(pair.under, free):
-                narrowed = place.replace(method=pair.a.method)
+            for where in evidence.each(pair.under, free):
+                narrowed = where.replace(method=pair.a.method)
                 for each in evidence.each(narrowed, ["method"] if pair.a.method else []):
-                    yield self._comparison(pair.a.replace(method=each.method), pair.b, place, evidence)
+                    yield self._comparison(pair.a.replace(method=each.method), pair.b, where, evidence)
 
-    def _comparison(self, a: Quantity, b: Quantity, place: Place, evidence: Evidence) -> Comparison:
+    def _comparison(self, a: Quantity, b: Quantity, where: RowFilter, evidence: RowSet) -> Comparison:
         try:
-            larger, smaller = list(_terms(a, place, evidence)), list(_terms(b, place, evidence))
+            larger, smaller = list(_terms(a, where, evidence)), list(_terms(b, where, evidence))
         except NoRowError as error:
             return Comparison(f"{_said(a)} over {_said(b)}", missing=str(error))
         cell = f"{_shown(larger)} over {_shown(smaller)}"
@@ -60,15 +62,15 @@ class Better(Claim):
         return Comparison(cell, terms, agrees=estimate.effect > 0 and estimate.p < 0.05)
 
 
-def _terms(quantity: Quantity, around: Place, evidence: Evidence) -> Iterator[Term]:
+def _terms(quantity: Quantity, around: RowFilter, evidence: RowSet) -> Iterator[Term]:
     yield 1, evidence.one(quantity, _unsaid(around, quantity))
     if quantity.minus is not None:
         yield -1, evidence.one(quantity.minus, _unsaid(around, quantity.minus))
 
 
-def _unsaid(around: Place, place: Place) -> Place:
-    """Return what is said around a place, without what it says itself."""
-    return around.replace(**{name: () for name in Place.model_fields if getattr(place, name)})
+def _unsaid(around: RowFilter, where: RowFilter) -> RowFilter:
+    """Return what is said around rows, without what it says itself."""
+    return around.replace(**{name: () for name in RowFilter.model_fields if getattr(where, name)})
 
 
 def _shown(terms: list[Term]) -> str:

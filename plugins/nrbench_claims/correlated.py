@@ -7,10 +7,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from nrbench import Claim, Comparison, Evidence, NoRowError, Patterns, Place
+from nrbench import Patterns, RowFilter
+from nrbench_claims.comparison import Comparison, ComparisonClaim
+from nrbench_claims.rows import NoRowError, RowSet
 
 
-class Correlated(Claim):
+class Correlated(ComparisonClaim):
     """Over the methods of a group, accuracies under two noise models correlate; the effect is in units of r, not points."""
 
     name: Literal["correlated"] = "correlated"
@@ -23,20 +25,20 @@ class Correlated(Claim):
     """The label of the other."""
     at_least: float = Field(default=0.9, gt=-1, lt=1)
     """What Pearson's r is said to exceed."""
-    under: Place = Place()
+    under: RowFilter = RowFilter()
     """Where it is looked at: every backbone and data set is a cell of its own."""
 
-    def comparisons(self, evidence: Evidence) -> Iterator[Comparison]:
+    def comparisons(self, evidence: RowSet) -> Iterator[Comparison]:
         for group in self.groups:
-            for place in evidence.each(self.under, ["dataset", "backbone"]):
+            for where in evidence.each(self.under, ["dataset", "backbone"]):
                 try:
-                    yield self._comparison(group, place, evidence)
+                    yield self._comparison(group, where, evidence)
                 except NoRowError as error:
                     yield Comparison(" or ".join(group), missing=str(error))
 
-    def _comparison(self, group: Patterns, place: Place, evidence: Evidence) -> Comparison:
+    def _comparison(self, group: Patterns, where: RowFilter, evidence: RowSet) -> Comparison:
         x, y = (
-            {row.method: row for row in evidence.found(place.replace(noise=(noise,)), Place(best_of=group))}
+            {row.method: row for row in evidence.found(where.replace(noise=(noise,)), RowFilter(best_of=group))}
             for noise in (self.x, self.y)
         )
         both = [method for method in x if method in y]

@@ -8,19 +8,21 @@ from typing import Literal
 
 from pydantic import Field
 
-from nrbench import Claim, Comparison, Evidence, Frozen, NoRowError, Place
+from nrbench import Frozen, RowFilter
+from nrbench_claims.comparison import Comparison, ComparisonClaim
+from nrbench_claims.rows import NoRowError, RowSet
 
 
 class Gain(Frozen):
     """The accuracy of one row over another's."""
 
-    of: Place
+    of: RowFilter
     """What gains."""
-    over: Place
+    over: RowFilter
     """What it is compared with."""
 
 
-class GainGrows(Claim):
+class GainGrows(ComparisonClaim):
     """What one method gains over another grows from each noise model to the next."""
 
     name: Literal["gain_grows"] = "gain_grows"
@@ -29,20 +31,20 @@ class GainGrows(Claim):
     """The differences."""
     along: tuple[str, ...] = Field(min_length=2)
     """The labels of noise models, in the order of growth; each step is a cell."""
-    under: Place = Place()
+    under: RowFilter = RowFilter()
     """Where it is looked at: every backbone and data set is a cell of its own."""
 
-    def comparisons(self, evidence: Evidence) -> Iterator[Comparison]:
+    def comparisons(self, evidence: RowSet) -> Iterator[Comparison]:
         for gain in self.gains:
-            for place in evidence.each(self.under, ["dataset", "backbone"]):
+            for where in evidence.each(self.under, ["dataset", "backbone"]):
                 for lower, higher in pairwise(self.along):
-                    yield _step(gain, place, lower, higher, evidence)
+                    yield _step(gain, where, lower, higher, evidence)
 
 
-def _step(gain: Gain, place: Place, lower: str, higher: str, evidence: Evidence) -> Comparison:
+def _step(gain: Gain, where: RowFilter, lower: str, higher: str, evidence: RowSet) -> Comparison:
     cell = f"gain at {higher} over gain at {lower}"
     try:
-        before, after = (place.replace(noise=(noise,)) for noise in (lower, higher))
+        before, after = (where.replace(noise=(noise,)) for noise in (lower, higher))
         terms = (
             (1, evidence.one(gain.of, after)),
             (-1, evidence.one(gain.over, after)),

@@ -8,7 +8,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from nrbench import Claim, Comparison, Evidence, Frozen, Labelled, NoRowError, Patterns, Place, Term, best
+from nrbench import Frozen, Patterns, Row, RowFilter, best
+from nrbench_claims.comparison import Comparison, ComparisonClaim
+from nrbench_claims.rows import NoRowError, RowSet, Term
 
 
 class Level(Frozen):
@@ -31,29 +33,29 @@ class Optimum(Frozen):
     """The noise it is the best under; by default that of the comparison."""
 
 
-class _Group(Claim):
+class _Group(ComparisonClaim):
     """What the claims of this file have in common: a group of methods that differ in one strength."""
 
     best_of: Patterns = Field(min_length=1)
     """The group of methods."""
     field: str
     """The parameter that is their strength, such as rho, or method.rho in a ramp."""
-    under: Place = Place()
+    under: RowFilter = RowFilter()
     """Where it is looked at: every noise model, backbone and data set is a cell of its own."""
 
-    def comparisons(self, evidence: Evidence) -> Iterator[Comparison]:
-        for place in evidence.each(self.under, ["dataset", "backbone", "noise"]):
+    def comparisons(self, evidence: RowSet) -> Iterator[Comparison]:
+        for where in evidence.each(self.under, ["dataset", "backbone", "noise"]):
             try:
-                rows, top = evidence.group(place, Place(best_of=self.best_of))
-                yield self._comparison(rows, top, place, evidence)
+                rows, top = evidence.group(where, RowFilter(best_of=self.best_of))
+                yield self._comparison(rows, top, where, evidence)
             except NoRowError as error:
                 yield Comparison(f"best {self.field} of {' or '.join(self.best_of)}", missing=str(error))
 
     @abstractmethod
-    def _comparison(self, rows: Sequence[Labelled], top: Labelled, place: Place, evidence: Evidence) -> Comparison:
-        """Return the cell of one place, given the group's rows there and the best of them."""
+    def _comparison(self, rows: Sequence[Row], top: Row, where: RowFilter, evidence: RowSet) -> Comparison:
+        """Return the cell of one such place, given the group's rows there and the best of them."""
 
-    def _strengths(self, rows: Sequence[Labelled], evidence: Evidence) -> dict[str, float]:
+    def _strengths(self, rows: Sequence[Row], evidence: RowSet) -> dict[str, float]:
         return {row.method: evidence.strength(row, self.field) for row in rows}
 
 
@@ -65,20 +67,20 @@ class OptimumAbove(_Group):
     above: float | Level | Optimum
     """The number."""
 
-    def _comparison(self, rows: Sequence[Labelled], top: Labelled, place: Place, evidence: Evidence) -> Comparison:
-        limit, strengths = self._limit(place, rows[0], evidence), self._strengths(rows, evidence)
+    def _comparison(self, rows: Sequence[Row], top: Row, where: RowFilter, evidence: RowSet) -> Comparison:
+        limit, strengths = self._limit(where, rows[0], evidence), self._strengths(rows, evidence)
         higher = best([row for row in rows if strengths[row.method] > limit])
         lower = best([row for row in rows if strengths[row.method] <= limit])
         cell = f"best {self.field} {strengths[top.method]:g}, above {limit:g}: {_at(top)}"
         return Comparison(cell, _difference(higher, lower), agrees=strengths[top.method] > limit)
 
-    def _limit(self, place: Place, row: Labelled, evidence: Evidence) -> float:
+    def _limit(self, where: RowFilter, row: Row, evidence: RowSet) -> float:
         if isinstance(self.above, float):
             return self.above
         if isinstance(self.above, Level):
             return self.above.times * evidence.level(row, self.above.field)
-        elsewhere = place.replace(noise=self.above.noise or place.noise)
-        return evidence.strength(evidence.one(elsewhere, Place(best_of=self.above.best_of)), self.above.field)
+        elsewhere = where.replace(noise=self.above.noise or where.noise)
+        return evidence.strength(evidence.one(elsewhere, RowFilter(best_of=self.above.best_of)), self.above.field)
 
 
 class OptimumInside(_Group):
@@ -86,7 +88,7 @@ class OptimumInside(_Group):
 
     name: Literal["optimum_inside"] = "optimum_inside"
 
-    def _comparison(self, rows: Sequence[Labelled], top: Labelled, place: Place, evidence: Evidence) -> Comparison:
+    def _comparison(self, rows: Sequence[Row], top: Row, where: RowFilter, evidence: RowSet) -> Comparison:
         strengths = self._strengths(rows, evidence)
         edges = {min(strengths.values()), max(strengths.values())}
         inside = best([row for row in rows if strengths[row.method] not in edges])
@@ -103,18 +105,18 @@ class SameOptimum(_Group):
     as_under: Patterns = ()
     """The noise model whose best strength it is said to be; by default it is the one that is best on average."""
 
-    def _comparison(self, rows: Sequence[Labelled], top: Labelled, place: Place, evidence: Evidence) -> Comparison:
-        common = self._common(place, evidence)
+    def _comparison(self, rows: Sequence[Row], top: Row, where: RowFilter, evidence: RowSet) -> Comparison:
+        common = self._common(where, evidence)
         mine = best([row for row in rows if row.method == common])
         others = best([row for row in rows if row.method != common])
         cell = f"best {top.method}, expected {common}: {_at(top)}"
         return Comparison(cell, _difference(mine, others), agrees=top.method == common)
 
-    def _common(self, place: Place, evidence: Evidence) -> str:
-        group = Place(best_of=self.best_of)
+    def _common(self, where: RowFilter, evidence: RowSet) -> str:
+        group = RowFilter(best_of=self.best_of)
         if self.as_under:
-            return evidence.one(place.replace(noise=self.as_under), group).method
-        rows, _ = evidence.group(place.replace(noise=self.under.noise), group)
+            return evidence.one(where.replace(noise=self.as_under), group).method
+        rows, _ = evidence.group(where.replace(noise=self.under.noise), group)
         noises = {row.noise for row in rows}
         scores: dict[str, list[float]] = {}
         for row in rows:
@@ -125,10 +127,10 @@ class SameOptimum(_Group):
         return max(everywhere, key=lambda method: everywhere[method])
 
 
-def _difference(first: Labelled | None, second: Labelled | None) -> tuple[Term, ...]:
+def _difference(first: Row | None, second: Row | None) -> tuple[Term, ...]:
     """Return the difference of two rows; nothing when the grid has no strength on one side, or all of them diverged."""
     return ((1, first), (-1, second)) if first and second and first.chosen_by and second.chosen_by else ()
 
 
-def _at(row: Labelled) -> str:
+def _at(row: Row) -> str:
     return f"{row.noise}, {row.backbone}"

@@ -7,7 +7,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
-from nrbench import DataError, DataFile, Method, Step, Weights
+from nrbench import DataFile, Method, Step, Weights
 
 
 class Trained(Method):
@@ -27,15 +27,7 @@ class Trained(Method):
     @classmethod
     def _are_weights(cls, files: tuple[DataFile, ...]) -> tuple[DataFile, ...]:
         for file in files:
-            try:
-                weights = load(file.read())
-                broken = [name for name, w in weights.items() if w.is_floating_point() and not w.isfinite().all()]
-                if broken:
-                    raise ValueError(f"{file.path}: {broken[0]} is not finite")
-            except DataError:  # a lock that is read where the file is not: it was checked when it was locked
-                continue
-            except SafetensorError as error:
-                raise ValueError(f"{file.path} holds no weights in the safetensors format: {error}") from None
+            file.check_content(_check_weights)
         return files
 
     @property
@@ -50,3 +42,13 @@ class Trained(Method):
 
     def backward(self, step: Step) -> Tensor:
         raise TypeError("weights that were trained elsewhere are not trained")
+
+
+def _check_weights(content: bytes) -> None:
+    try:
+        weights = load(content)
+    except SafetensorError as error:
+        raise ValueError(f"it holds no weights in the safetensors format: {error}") from None
+    for name, weight in weights.items():
+        if weight.is_floating_point() and not weight.isfinite().all():
+            raise ValueError(f"{name} is not finite")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, Literal
 
 import torch
-from pydantic import Discriminator, Field, Tag, ValidationError, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 from torch import Tensor
 
-from nrbench import Chance, DataError, DataFile, Frozen, NoiseModel, Scale, Weights
+from nrbench import Chance, DataFile, Frozen, NoiseModel, Scale, Weights, csv_models
 
 
 class Point(Frozen):
@@ -52,14 +51,10 @@ class DeviceProfile(NoiseModel):
     @field_validator("table")
     @classmethod
     def _is_a_table(cls, table: tuple[Point, ...] | DataFile) -> tuple[Point, ...] | DataFile:
-        try:
-            points = _parsed(table.read()) if isinstance(table, DataFile) else table
-        except DataError:  # a lock that is read where the file is not: the table was checked when it was locked
-            return table
-        if not points:
-            raise ValueError("the table has no points")
-        if any(second.magnitude <= first.magnitude for first, second in pairwise(points)):
-            raise ValueError("the magnitudes of the table must increase")
+        if isinstance(table, DataFile):
+            table.check_content(lambda content: _increasing(csv_models(content, Point)))
+        else:
+            _increasing(table)
         return table
 
     @model_validator(mode="after")
@@ -71,7 +66,7 @@ class DeviceProfile(NoiseModel):
     @cached_property
     def points(self) -> tuple[Point, ...]:
         """The points of the table; `DataError` is raised if they are in a file that has changed since."""
-        return _parsed(self.table.read()) if isinstance(self.table, DataFile) else self.table
+        return csv_models(self.table.read(), Point) if isinstance(self.table, DataFile) else self.table
 
     def displacement(self, weights: Weights, *, chance: Chance) -> Weights:
         delta = {}
@@ -103,28 +98,8 @@ def _interpolated(points: tuple[Point, ...], at: Tensor) -> tuple[Tensor, Tensor
     return torch.lerp(mean[left], mean[right], share), torch.lerp(std[left], std[right], share)
 
 
-def _parsed(content: bytes) -> tuple[Point, ...]:
-    """Return the points in a CSV file; raise `ValueError` with the line that is wrong and what is wrong with it."""
-    rows = [
-        (number, [cell.strip() for cell in next(csv.reader([line]))])
-        for number, line in enumerate(content.decode("utf-8-sig").splitlines(), start=1)
-        if line.strip() and not line.strip().startswith("#")
-    ]
-    if not rows:
-        raise ValueError("the table is empty")
-    (_, header), *values = rows
-    names = list(Point.model_fields)
-    if not set(header) <= set(names) or not {"magnitude", "std"} <= set(header):
-        raise ValueError(f"the table's first line should be {','.join(names)}, not {','.join(header)}")
-    points = []
-    for number, row in values:
-        if len(row) != len(header):
-            raise ValueError(f"line {number} of the table has {len(row)} values, not {len(header)}")
-        try:
-            points.append(Point(**{name: float(value) for name, value in zip(header, row, strict=True)}))
-        except ValidationError as error:
-            (first, *_) = error.errors()
-            raise ValueError(f"line {number} of the table: {first['loc'][0]}: {first['msg']}") from error
-        except ValueError as error:
-            raise ValueError(f"line {number} of the table: {error}") from error
-    return tuple(points)
+def _increasing(points: tuple[Point, ...]) -> None:
+    if not points:
+        raise ValueError("the table has no points")
+    if any(second.magnitude <= first.magnitude for first, second in pairwise(points)):
+        raise ValueError("the magnitudes of the table must increase")

@@ -54,11 +54,15 @@ def test_the_order_of_draws_does_not_matter() -> None:
     assert torch.equal(first.normal("w", SHAPE), second.normal("w", SHAPE))
 
 
-def test_parameters_and_fields_are_independent() -> None:
-    """Another parameter or another field of the same one draws other numbers."""
-    draws = [chip().normal("w", SHAPE), chip().normal("v", SHAPE), chip().normal("w", SHAPE, field="second")]
-    assert not torch.equal(draws[0], draws[1])
-    assert not torch.equal(draws[0], draws[2])
+@pytest.mark.parametrize("kind", ["normal", "uniform"])
+@pytest.mark.parametrize("make", ["chip", "training"])
+def test_parameters_and_fields_are_independent(make: str, kind: str) -> None:
+    """Another parameter, or another field of the same one, draws numbers that are uncorrelated, on chips and in training."""
+    chance = {"chip": chip, "training": training}[make]()
+    draw = getattr(chance, kind)
+    own, other, second = (t.flatten() for t in (draw("w", SHAPE), draw("v", SHAPE), draw("w", SHAPE, field="second")))
+    for values in (other, second):
+        assert abs(np.corrcoef(own, values)[0, 1]) < 5 / np.sqrt(own.numel())
 
 
 def test_all_strengths_share_one_draw_and_cannot_spoil_it(monkeypatch: pytest.MonkeyPatch) -> None:

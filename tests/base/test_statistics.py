@@ -96,12 +96,20 @@ def test_ranks_share_ties_and_put_nothing_last() -> None:
     assert ranks([None, None]) == [1.5, 1.5]
 
 
-@given(st.lists(st.floats(0, 100), min_size=1, max_size=30))
-def test_quantile_and_interquartile_mean(values: list[float]) -> None:
-    """They agree with NumPy's quantile and scipy's trimmed mean, and do not depend on order."""
-    assert quantile(values, 0.05) == pytest.approx(np.quantile(values, 0.05))
-    assert interquartile_mean(values) == pytest.approx(stats.trim_mean(values, 0.25))
-    assert quantile(values[::-1], 0.05) == quantile(values, 0.05)
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=30), st.floats(0, 1))
+def test_quantile_and_interquartile_mean(values: list[float], share: float) -> None:
+    """The quantile lies on the line through the ordered values at (n - 1) · share; the middle mean lacks ⌊n/4⌋ at each end."""
+    ordered = sorted(values)
+    place = (len(values) - 1) * share
+    below = int(place)
+    above = min(below + 1, len(values) - 1)
+    expected = ordered[below] + (place - below) * (ordered[above] - ordered[below])
+    assert quantile(values, share) == pytest.approx(expected, abs=1e-9)
+    cut = len(values) // 4
+    middle = ordered[cut : len(values) - cut]
+    assert interquartile_mean(values) == pytest.approx(sum(middle) / len(middle), abs=1e-9)
+    assert quantile(values[::-1], share) == quantile(values, share)
+    assert interquartile_mean(values[::-1]) == interquartile_mean(values)
 
 
 def test_an_estimate_of_paired_differences_is_scipys() -> None:

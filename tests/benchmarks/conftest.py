@@ -20,6 +20,15 @@ from tabulate import tabulate
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
 
 
+KNOWN = {
+    "clean pass ÷ bfloat16 matrix product, FLOP/s": "2026-11-25: with AMX the products are so fast that layers which only "
+    "move memory take half of the time of a pass; without it, at 0.2 TFLOP/s a core, the share was 0.93",
+    "memory of noisy - of clean passes, in models": "2026-11-25: while images pass there are two models more, the rest is "
+    "room that the allocator keeps of the third, which is there while w + δ is made",
+}
+"""Targets that are known to be missed on some machine, since when, and why."""
+
+
 @dataclass(frozen=True)
 class Figure:
     """A line of the table."""
@@ -32,7 +41,9 @@ class Figure:
     @property
     def met(self) -> str:
         relation, limit = self.target.split()[:2]
-        return "yes" if (self.value <= float(limit) if relation == "≤" else self.value >= float(limit)) else "NO"
+        if self.value <= float(limit) if relation == "≤" else self.value >= float(limit):
+            return "yes"
+        return "known" if self.what in KNOWN else "NO"
 
 
 FIGURES = pytest.StashKey[list[Figure]]()
@@ -67,9 +78,15 @@ class Bench:
         return list(self._benchmark.stats.stats.data)
 
     def figure(self, what: str, values: list[float], target: str) -> None:
-        """Write a line of the table: the median of values with their range, beside a target such as "≤ 2.05"."""
+        """Write a line of the table: the median of values with their range, beside a target such as "≤ 2.05".
+
+        A target that is missed fails the benchmark, unless it is known to be.
+        """
         spread = (min(values), max(values)) if len(values) > 1 else None
-        self._figures.append(Figure(what, median(values), spread, target))
+        figure = Figure(what, median(values), spread, target)
+        self._figures.append(figure)
+        if figure.met == "NO":
+            pytest.fail(f"{what} is {figure.value:.3g}, the target is {target}", pytrace=False)
 
 
 @pytest.fixture
@@ -107,3 +124,5 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.write_line(
             tabulate(rows, ("what", "figure", "spread", "target", "met"), disable_numparse=True)
         )
+        for row in (row for row in rows if row[-1] == "known"):
+            terminalreporter.write_line(f"{row[0]}: {KNOWN[row[0]]}")

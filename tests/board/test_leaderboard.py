@@ -14,7 +14,8 @@ from scipy import stats
 from nrbench import Leaderboard, Options, Store, Suite, run
 from nrbench.jobs.device import environment
 from nrbench.jobs.results import CellFailure, CellResult
-from nrbench.report.table import tables
+from nrbench.report.page import page_of
+from nrbench.suite.suite import TrainingLabels
 
 # right answers of 200: two methods, three seeds, four draws
 COUNTS = {
@@ -48,12 +49,10 @@ def result(correct: Sequence[int], clean: int, epoch: int = 3) -> CellResult:
 
 
 def fill(suite: Suite, store: Store) -> None:
-    for column in suite.columns():
-        for method in suite.methods:
-            for seed in range(suite.seeds):
-                cell = suite.cell(column, method, seed)
-                counts = COUNTS[method][seed] if cell.noise.random else CLEAN[method][seed : seed + 1]
-                store.put(cell.key, result(counts, CLEAN[method][seed]))
+    for (_, method), cells in suite.rows.items():
+        for seed, cell in enumerate(cells):
+            counts = COUNTS[method][seed] if cell.noise.random else CLEAN[method][seed : seed + 1]
+            store.put(cell.key, result(counts, CLEAN[method][seed]))
 
 
 @pytest.fixture
@@ -116,15 +115,21 @@ def test_mean_ranks_over_columns_and_seeds(board: Leaderboard) -> None:
     assert ranking.columns == 3
     assert all(rank.complete for rank in ranking.rows)
     assert ranking.rows[0].interval == pytest.approx((4 / 3, 4 / 3))
+    for rank in ranking.rows:
+        noisy = [mean(seed) / 2 for seed in COUNTS[rank.method]]
+        numbers = sorted([count / 2 for count in CLEAN[rank.method]] + noisy + noisy)
+        assert rank.mean_accuracy == pytest.approx(mean(numbers))
+        assert rank.interquartile_mean == pytest.approx(mean(numbers[2:-2]))
 
 
 def test_the_file_is_canonical_and_valid(board: Leaderboard) -> None:
-    """leaderboard.json has sorted keys and rows, no NaN, and fits the schema that is published for it."""
+    """leaderboard.json is the one JSON text with sorted keys and no spaces, has sorted rows, no NaN, and fits its schema."""
     content = board.json_bytes()
     document = json.loads(content, parse_constant=pytest.fail)
     jsonschema.Draft202012Validator(Leaderboard.json_schema()).validate(document)
     jsonschema.Draft202012Validator.check_schema(Leaderboard.json_schema())
-    assert list(document) == sorted(document)
+    one = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert content == one.encode() + b"\n"
     labels = [
         (r["dataset"], r["backbone"], r["selection"], r["batch_norm"], r["noise"], r["method"])
         for r in document["rows"]
@@ -149,9 +154,9 @@ def test_a_missing_cell_is_worst_in_its_column_and_flagged(suite: Suite, tmp_pat
     store = Store(tmp_path)
     fill(suite, store)
     column = next(column for column in suite.columns() if column.noise == "Gaussian 0.1")
-    store.discard(suite.cell(column, "RWP", 1).key)
-    store.put(suite.cell(column, "RWP", 1).key, CellFailure(status="timeout", message="too slow"))
-    store.discard(suite.cell(column, "SGD", 2).key)
+    store.discard(suite.rows[column, "RWP"][1].key)
+    store.put(suite.rows[column, "RWP"][1].key, CellFailure(status="timeout", message="too slow"))
+    store.discard(suite.rows[column, "SGD"][2].key)
     board = Leaderboard.of(suite, store)
     assert (row(board, "RWP").status, row(board, "RWP").reason) == ("timeout", "too slow")
     assert b"too slow" not in board.json_bytes(), "a message may hold paths and times"
@@ -181,17 +186,17 @@ def test_survivors_of_a_diverged_method_are_never_best(suite: Suite, tmp_path: P
     fill(suite, store)
     for column in suite.columns():
         for seed in (1, 2):
-            cell = suite.cell(column, "RWP", seed)
+            cell = suite.rows[column, "RWP"][seed]
             store.discard(cell.key)
             store.put(cell.key, result([0] * cell.draws, 0).replace(status="diverged"))
-        cell = suite.cell(column, "RWP", 0)
+        cell = suite.rows[column, "RWP"][0]
         store.discard(cell.key)
         store.put(cell.key, result([200] * cell.draws, 200))
     board = Leaderboard.of(suite, store)
     assert (row(board, "RWP").status, row(board, "RWP").seeds, row(board, "RWP").accuracy) == ("diverged", 1, 100)
-    for table in tables(board, suite, {}):
-        standings = {line.method: {entry.standing for entry in line.entries} for line in table.lines}
-        assert standings == {"SGD": {"best"}, "RWP": {""}}
+    (sheet,) = [sheet for sheet in page_of(board, suite).sheets if sheet.title.startswith("MLP on synthetic")]
+    styles = {line.label: {entry.styles for entry in line.entries[:-1]} for line in sheet.lines}
+    assert styles == {"SGD": {("best",)}, "RWP": {("failed",)}}
     assert board.rankings[0].rows[0].method == "SGD"
 
 
@@ -241,9 +246,9 @@ def test_rows_hold_what_chose_their_epochs(tiny: Suite, tmp_path: Path) -> None:
         assert scoring is not None
         counts = []
         for seed, epoch in enumerate(row.selected_epochs):
-            training = tiny.training(row.dataset, row.backbone, row.method, seed)
-            record = options.store.training(training.key).record()
-            scores = [each.scores[scoring.fingerprint] for each in record.epochs]
+            labels = TrainingLabels(row.method, row.backbone, row.dataset, seed)
+            record = options.store.training(tiny.own_trainings[labels].key).record()
+            scores = [each.measured[scoring.fingerprint]["correct"] for each in record.epochs]
             assert scores[epoch - 1] == max(scores)
             counts.append(max(scores))
         assert row.validation_accuracy == pytest.approx(100 * mean(counts) / 12)  # 12 of 128 images: 3 of each class

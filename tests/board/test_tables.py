@@ -1,20 +1,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nrbench import Registry, SuiteError, load_suite
+from nrbench import Registry, Row, SuiteError, load_suite
 from nrbench.board.tables import PivotTable, combined, pivoted
-from nrbench.suite.reference import Printed
 from nrbench.suite.table import Pivot
 from nrbench_methods import RWP, SGD
 from nrbench_noise import Gaussian, NoNoise
 from tests.conftest import TINY
-from tests.families.test_claim import Line
+from tests.rows import printed as printed_row
+from tests.rows import row
 
 METHODS = {"SGD": SGD(), **{f"RWP {s:g}": RWP(sigma=s) for s in (0.1, 0.2, 0.3)}}
 NOISE = {"clean": NoNoise(), **{f"G {s:g}": Gaussian(sigma=s) for s in (0.1, 0.2)}}
@@ -26,17 +25,16 @@ VALUES = {
     "RWP 0.3": (70, 69, 66),
 }
 ROWS = [
-    Line(method, (value - 0.5, value + 0.5), noise, backbone)
+    row(method, (value - 0.5, value + 0.5), noise, backbone)
     for method, values in VALUES.items()
     for noise, number in zip(NOISE, values, strict=True)
     for backbone, value in (("net", number), ("wide", number + 1))
 ]
 
 
-def filled(printed: list[Printed] | None = None, given: list[Line] = ROWS, **fields: Any) -> PivotTable:
+def filled(printed: list[Row] | None = None, given: list[Row] = ROWS, **fields: Any) -> PivotTable:
     pivot = Pivot.model_validate({"title": "a table", "under": {"backbone": "net"}} | fields)
-    about = {"suite": "s", "selection": "last", "batch_norm": "frozen"}
-    return pivoted(pivot, given, sections=SECTIONS, printed=printed or [], about=about)
+    return pivoted(pivot, given, suite="s", sections=SECTIONS, printed=printed or [])
 
 
 def numbers(table: PivotTable) -> list[list[float | None]]:
@@ -73,7 +71,10 @@ def test_the_best_of_a_group_is_chosen_for_each_column() -> None:
 
 def test_a_choice_on_validation_is_not_one_by_accuracy() -> None:
     """Where rows have an accuracy on held-out images the best of a group is the best there."""
-    rows = [Line("RWP 0.1", (60.0, 60.0), chosen_by=71.0), Line("RWP 0.2", (65.0, 65.0), chosen_by=70.0)]
+    rows = [
+        row("RWP 0.1", (60.0, 60.0), selected_on="validation", validation_accuracy=71.0),
+        row("RWP 0.2", (65.0, 65.0), selected_on="validation", validation_accuracy=70.0),
+    ]
     (line,) = filled(given=rows, **{"rows": [{"best_of": "RWP *"}], "columns": ["clean"]}).lines
     assert line.cells[0] is not None
     assert (line.cells[0].method, line.cells[0].accuracy) == ("RWP 0.1", 60.0)
@@ -81,7 +82,7 @@ def test_a_choice_on_validation_is_not_one_by_accuracy() -> None:
 
 def test_a_group_with_a_member_that_failed_has_no_best() -> None:
     """Nobody knows whether what has no result would have been the best: the cell says its status instead."""
-    rows = [Line("RWP 0.1", (60.0, 60.0)), Line("RWP 0.2", (None, None))]
+    rows = [row("RWP 0.1", (60.0, 60.0)), row("RWP 0.2", (None, None))]
     (line,) = filled(given=rows, **{"rows": [{"best_of": "RWP *"}], "columns": ["clean"]}).lines
     assert line.cells[0] is not None
     assert (line.cells[0].method, line.cells[0].accuracy) == (None, None)
@@ -89,12 +90,7 @@ def test_a_group_with_a_member_that_failed_has_no_best() -> None:
 
 def test_what_is_not_whole_is_shown_and_never_the_best() -> None:
     """A row that lacks a seed shows its number with its status, and is not bold though it is the highest."""
-
-    @dataclass(frozen=True)
-    class Partial(Line):
-        status: str = "error"
-
-    rows = [Line("RWP 0.1", (60.0, 60.0)), Partial("RWP 0.2", (95.0, None))]
+    rows = [row("RWP 0.1", (60.0, 60.0)), row("RWP 0.2", (95.0, None), status="error")]
     table = filled(given=rows, **{"rows": ["RWP *"], "columns": ["clean"]})
     assert numbers(table)[1] == [95.0]
     assert [cell.status for line in table.lines for cell in line.cells if cell] == ["ok", "error"]
@@ -150,13 +146,7 @@ def test_printed_numbers_stand_beside_in_units_of_both_uncertainties() -> None:
     assert combined(_with_std(70.0, 0.6, 5), _with_std(69.0, 0.9, 3)) == pytest.approx(1 / (0.36 / 5 + 0.81 / 3) ** 0.5)
     assert combined(_with_std(70.0, None, 5), _with_std(69.0, 0.9, 3)) is None
     assert combined(_with_std(70.0, 0.0, 5), _with_std(69.0, 0.0, 3)) is None
-    printed = [
-        Printed(
-            table=t, dataset="data", backbone="net", method="SGD", noise="clean", accuracy=a, weight_std=0.3, seeds=3
-        )
-        for t, a in (("1", 89.0), ("2", 10.0))
-    ]
-    (line,) = filled(printed, **{"rows": ["SGD"], "columns": ["clean", "G 0.1"], "reference": "1"}).lines
+    (line,) = filled([printed_row("SGD", 89.0, 0.3)], **{"rows": ["SGD"], "columns": ["clean", "G 0.1"]}).lines
     first, second = line.cells
     assert first is not None
     assert first.reference is not None
@@ -165,8 +155,8 @@ def test_printed_numbers_stand_beside_in_units_of_both_uncertainties() -> None:
     assert second.reference is None
 
 
-def _with_std(accuracy: float, std: float | None, seeds: int) -> Printed:
-    return Printed(dataset="d", backbone="b", method="m", noise="n", accuracy=accuracy, weight_std=std, seeds=seeds)
+def _with_std(accuracy: float, std: float | None, seeds: int) -> Row:
+    return printed_row("m", accuracy, std, seeds=seeds)
 
 
 # -- in a suite -------------------------------------------------------------------------------------------------------
@@ -212,10 +202,11 @@ def test_a_table_that_asks_for_what_is_not_there_is_refused(
             "# c\ntable,dataset,backbone,method,noise,accuracy\n1,d,b,m,n,700\n",
             "line 3: accuracy: Input should be less than",
         ),
-        ("table,dataset,backbone,method,noise\n1,d,b,m,n\n", "line 2: accuracy: Field required"),
-        ("dataset,backbone,method,noise,accuracy\nd,b,m,n,1,2\n", "line 2: more values than there are columns"),
+        ("table,dataset,backbone,method,noise\n1,d,b,m,n\n", "its first line should be table,dataset,backbone,"),
+        ("dataset,backbone,method,noise,accuracy\nd,b,m,n,\n", "line 2: accuracy: Field required"),
+        ("dataset,backbone,method,noise,accuracy\nd,b,m,n,1,2\n", "line 2 has 6 values, not 5"),
         ("# nothing\n", "it has no numbers"),
-        ("dataset,accuracy\n" + '"' + "x" * 200_000, "field larger than field limit"),
+        ("dataset,accuracy\n" + '"' + "x" * 200_000, "line 2: field larger than field limit"),
     ],
 )
 def test_a_reference_that_is_no_table_is_refused(
@@ -235,4 +226,4 @@ def test_a_reference_saved_by_a_spreadsheet_is_read(write_suite: Callable[..., P
     (path.parent / "printed.csv").write_text(content, encoding="utf-8-sig")
     reference = load_suite(path, registry).reference
     assert reference is not None
-    assert [row.accuracy for row in reference.rows] == [70]
+    assert [each.accuracy for each in reference.tables["1"]] == [70]

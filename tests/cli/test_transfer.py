@@ -5,11 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from nrbench import Leaderboard, Options, Registry, Store, Suite, SuiteError, load_suite
 from nrbench import run as run_suite
+from nrbench.testing.component import check_is_described, check_survives_json
+from nrbench_methods import Trained
 from tests.conftest import TINY, Finished
 
 Command = Callable[..., Finished]
@@ -113,3 +116,11 @@ def test_trained_weights_cannot_be_ramped(write_suite: WRITE, tmp_path: Path, re
     method = "RWP: {name: ramped, schedule: {name: linear}, method: {name: trained, files: [w.safetensors]}}"
     with pytest.raises(SuiteError, match="cannot be ramped"):
         load_suite(write_suite(TINY.replace("RWP: {name: rwp, sigma: 0.1}", method)), registry)
+
+
+def test_trained_weights_pass_the_published_checks(tmp_path: Path) -> None:
+    """A method made of files is described and is the same after its own JSON was read again."""
+    save_file({"w": torch.ones(2)}, tmp_path / "w.safetensors")
+    own = Trained.model_validate({"files": [str(tmp_path / "w.safetensors")]})
+    check_is_described(own)
+    check_survives_json(own)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
 
 import pytest
+import torch
+from pydantic import field_validator
+from torch import Tensor, nn
 
-from nrbench import Component, Method, Registry, Step
+from nrbench import Claim, Component, Images, Network, Outcome, Probe, Registry, Scoring, Step, Verdict, attempt
+from nrbench.base.component import families
 from nrbench.families.executor import Serial
 from nrbench.families.optimizer import AdamW, Sgd
 from nrbench.families.schedule import Constant, Cosine, Linear, OffToOn, Quadratic
 from nrbench.families.selection import BestEpoch, Last
 from nrbench.jobs.processes import Processes
-from nrbench.testing import Check, checks_for, parametrize_with_checks
+from nrbench.testing import Check, SmallDataset, SmallNetwork, checks_for, checks_of, parametrize_with_checks
 from nrbench_backbones import MLP, ResNet, Timm, Torchvision, WideResNet
 from nrbench_claims import Better, Correlated, GainGrows, OptimumAbove, OptimumInside, SameOptimum
 from nrbench_datasets import FashionMNISTMini, Synthetic
@@ -52,6 +59,7 @@ BUILTINS: list[Component] = [
     Sgd(momentum=0),
     AdamW(),
     Gaussian(sigma=0.0),
+    Scoring(on="test", draws=4, noise=Gaussian(sigma=0.2)),
     Constant(),
     Linear(),
     Quadratic(),
@@ -93,21 +101,208 @@ def test_every_builtin_is_checked(registry: Registry) -> None:
     }
 
 
-class Writer(Method):
-    """A method that breaks the contract: it writes the weights."""
-
-    name: Literal["writer"] = "writer"
-
-    def backward(self, step: Step) -> object:  # type: ignore[override]
-        loss = step.backward()
-        for parameter in step.model.parameters():
-            parameter.data += 1
-        return loss
+# -- every check can fail ---------------------------------------------------------------------------------------------
 
 
-def test_the_checks_can_fail() -> None:
-    """A method that writes the weights is caught."""
-    method = Writer()
-    (check,) = [check for check in checks_for(method) if check.__name__ == "check_method_fills_the_gradient"]
-    with pytest.raises(AssertionError, match="was written"):
-        check(method)
+def broken(like: type[Component], **methods: Any) -> Component:
+    """A component like one of ours but for some methods."""
+    made = type("Broken", (like,), {"__doc__": "Breaks the contract.", "__module__": __name__, **methods})
+    return made()  # type: ignore[no-any-return]
+
+
+def noise_of(displacement: Callable[[Any, Any], Any], **more: Any) -> Component:
+    return broken(Gaussian, displacement=lambda self, weights, *, chance: displacement(weights, chance), **more)
+
+
+def method_of(backward: Callable[[Step], Any], **more: Any) -> Component:
+    return broken(SGD, backward=lambda self, step: backward(step), **more)
+
+
+def flat(weights: Any, chance: Any) -> Any:
+    """Noise in the order in which the weight happens to be stored."""
+    draws = {n: chance.normal(n, w.shape).to(w.dtype).flatten() for n, w in weights.items()}
+    return {n: torch.empty_like(w).set_(draws[n].as_strided(w.shape, w.stride())) for n, w in weights.items()}
+
+
+def seeded_elsewhere(weights: Any, chance: Any) -> Any:
+    """Noise that depends on the draw and asks the chance for nothing."""
+    fixed = torch.Generator().manual_seed(hash(getattr(chance, "_coordinates", 0)) % 2**32)
+    return {n: torch.randn(w.shape, generator=fixed).to(w.dtype) for n, w in weights.items()}
+
+
+def seeded(weights: Any, chance: Any) -> Any:
+    """Noise that only its draw's first number decides: two parts of one chance are the same but for a constant."""
+    first = next(iter(weights))
+    shift = chance.normal(first, (1,)).item()
+    fixed = torch.Generator().manual_seed(0)
+    return {n: torch.randn(w.shape, generator=fixed).to(w.dtype) * shift for n, w in weights.items()}
+
+
+def moved(step: Step) -> Tensor:
+    loss = step.backward()
+    for parameter in step.model.parameters():
+        parameter.data += 1
+    return loss
+
+
+def shaken(step: Step) -> Tensor:
+    """Draws from torch's default generator, which is nobody's."""
+    return step.backward({name: torch.randn_like(w) for name, w in step.weights().items()})
+
+
+COUNT: list[int] = []
+
+
+def remembering(step: Step) -> Tensor:
+    """Remembers outside of the state, so that a checkpoint lacks it."""
+    COUNT.append(1)
+    return step.backward(share=float(len(COUNT)))
+
+
+def leaking(step: Step) -> Tensor:
+    """What it does first in a step changes what it does then, by way of the optimizer that all views share."""
+    group = step.optimizer.param_groups[0]
+    group["seen"] = group.get("seen", 0) + 1
+    return step.backward(share=float(group["seen"]))
+
+
+def exposed(step: Step) -> Tensor:
+    """Writes into the values that lie behind its state, past the name that it has there."""
+    step.state._values["steps"] = 1
+    return step.backward()
+
+
+def starved(step: Step) -> Tensor:
+    """Makes half a pass, whatever batch it is given."""
+    return step.backward(rows=slice(0, len(step.labels) // 2))
+
+
+def relabelled(self: SmallDataset, root: Path) -> Any:
+    """Its training labels are others each time."""
+    splits = SmallDataset.load(self, root)
+    return replace(splits, train=Images(splits.train.images, splits.train.labels[torch.randperm(64)]))
+
+
+def lacking(self: SmallDataset, root: Path) -> Any:
+    """It promises a class that no image has."""
+    return replace(SmallDataset.load(self, root), num_classes=4)
+
+
+class Forgetful(Gaussian):
+    """Its JSON is not what it is."""
+
+    @field_validator("sigma")
+    @classmethod
+    def _half(cls, sigma: float) -> float:
+        return sigma / 2
+
+
+class Undescribed(Gaussian):
+    pass
+
+
+class Losing(Serial):
+    """Loses its last item."""
+
+    def map(self, work: Any, items: Any) -> Iterator[Outcome[Any, Any]]:
+        yield from (Outcome(item, attempt(work, item)) for item in list(items)[:-1])
+
+
+class Sure(Claim):
+    """Is right whatever there is."""
+
+    name: Literal["sure"] = "sure"
+
+    def verdict(self, evidence: object) -> Verdict:
+        return Verdict(agree=1, of=1, verdict="supported")
+
+
+class Disturbing(Probe):
+    """Leaves the network in training mode."""
+
+    name: Literal["disturbing"] = "disturbing"
+
+    def measured(self, network: Network, data: object, chips: object) -> dict[str, float]:
+        network.model.train()
+        return {"x": 1.0}
+
+
+class Undefined(Probe):
+    """Measures what is no number."""
+
+    name: Literal["undefined"] = "undefined"
+
+    def measured(self, network: Network, data: object, chips: object) -> dict[str, float]:
+        return {"x": float("nan")}
+
+
+class Restless(torch.optim.SGD):
+    """Moves the weights at a learning rate of 0 too."""
+
+    def step(self, closure: Any = None) -> Any:
+        self.param_groups[0]["lr"] += 0.1
+        return super().step(closure)
+
+
+class Secretive(torch.optim.SGD):
+    """Remembers beside its state."""
+
+    def step(self, closure: Any = None) -> Any:
+        self.steps = getattr(self, "steps", 0) + 1
+        self.param_groups[0]["lr"] /= self.steps
+        return super().step(closure)
+
+
+BREAKERS: dict[str, Callable[[], Component]] = {
+    "survives_json": lambda: Forgetful(sigma=0.1),
+    "is_described": Undescribed,
+    "noise_is_determined_by_chance": lambda: noise_of(lambda ws, c: {n: torch.randn_like(w) for n, w in ws.items()}),
+    "noise_is_read_anew_as_it_says": lambda: noise_of(
+        lambda ws, c: {n: c.read.normal(n, w.shape).to(w.dtype) for n, w in ws.items()}
+    ),
+    "noise_asks_for_each_number_once": lambda: noise_of(seeded_elsewhere),
+    "noise_is_independent_side_by_side": lambda: noise_of(seeded),
+    "noise_writes_no_weights": lambda: noise_of(lambda ws, c: {n: w.add_(1) for n, w in ws.items()}),
+    "noise_fits_the_weights": lambda: noise_of(lambda ws, c: {n: c.normal(n, w.shape) for n, w in ws.items()}),
+    "noise_ignores_the_memory_format": lambda: noise_of(flat),
+    "method_fills_the_gradient": lambda: method_of(moved),
+    "method_is_deterministic": lambda: method_of(shaken),
+    "method_at_strength_0_is_sgd": lambda: method_of(lambda step: step.backward(share=0.5)),
+    "method_in_a_ramp_in_a_ramp": lambda: method_of(remembering),
+    "method_twice_in_a_step": lambda: method_of(leaking),
+    "method_inside_methods": lambda: method_of(exposed),
+    "method_survives_a_checkpoint": lambda: method_of(remembering, rampable=False),
+    "method_state_under_a_wrapper_survives": lambda: method_of(remembering, rampable=False),
+    "method_with_further_batches_and_skipped_updates": lambda: method_of(starved, rampable=False),
+    "backbone_maps_images_to_logits": lambda: broken(
+        SmallNetwork, build=lambda self, *, num_classes, input_shape: nn.Sequential(nn.Flatten(), nn.LazyLinear(3))
+    ),
+    "backbone_is_built_from_the_seed": lambda: broken(
+        SmallNetwork, build=lambda self, **shape: (torch.manual_seed(0), SmallNetwork.build(self, **shape))[1]
+    ),
+    "dataset_is_whole": lambda: broken(SmallDataset, load=relabelled),
+    "dataset_can_be_held_out": lambda: broken(SmallDataset, load=lacking),
+    "optimizer_moves_the_weights": lambda: broken(Sgd, build=lambda self, ps: Restless(ps, self.lr)),
+    "optimizer_survives_a_checkpoint": lambda: broken(Sgd, build=lambda self, ps: Secretive(ps, self.lr)),
+    "schedule_is_a_factor": lambda: broken(Linear, __call__=lambda self, progress: 0.5 - progress),
+    "selection_chooses_a_trained_epoch": lambda: broken(Last, choose=lambda self, scores: len(scores) - 1),
+    "probe_leaves_the_network_alone": Disturbing,
+    "probe_measures_numbers": Undefined,
+    "executor_yields_each_item_once": Losing,
+    "claim_without_rows_is_undecided": lambda: Sure(text="x"),
+}
+
+
+def test_every_check_has_its_breaker() -> None:
+    """For each check that is published there is a component above that breaks what it is about."""
+    published = {check.__name__ for family in families() for check in checks_of(family)}
+    assert published == {f"check_{name}" for name in BREAKERS}
+
+
+@pytest.mark.parametrize("name", BREAKERS)
+def test_the_checks_can_fail(name: str) -> None:
+    """A component that breaks what a check is about is caught by that check."""
+    component = BREAKERS[name]()
+    (check,) = [check for check in checks_for(component) if check.__name__ == f"check_{name}"]
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        check(component)

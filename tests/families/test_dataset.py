@@ -10,9 +10,11 @@ PART = Images(torch.arange(200).view(200, 1, 1, 1), torch.arange(200) % 5)
 
 
 def test_the_held_out_part_is_balanced_and_fixed() -> None:
-    """The same share of every class, disjoint from the rest, the same for one fingerprint and another for another."""
+    """The same share of every class, each image with its label, disjoint from the rest, fixed by the fingerprint alone."""
     kept, held = hold_out(PART, 0.1, "a")
     assert torch.bincount(held.labels).tolist() == [4] * 5
+    for part in (kept, held):
+        assert torch.equal(part.labels, part.images.flatten() % 5)
     assert sorted(kept.images.flatten().tolist() + held.images.flatten().tolist()) == list(range(200))
     assert torch.equal(held.images, hold_out(PART, 0.1, "a")[1].images)
     assert not torch.equal(held.images, hold_out(PART, 0.1, "b")[1].images)
@@ -32,7 +34,9 @@ def test_a_fraction_that_leaves_a_part_empty_is_refused() -> None:
 
 
 def test_the_order_of_images_does_not_follow_their_classes() -> None:
-    """Shuffled once, any chunk of a set sorted by class holds several classes."""
-    ordered = Images(PART.images, PART.labels.sort().values)
-    chunks = shuffled(ordered, "a").labels.tensor_split(10)
-    assert all(len(chunk.unique()) > 2 for chunk in chunks)
+    """Shuffled once, any chunk of a set sorted by class holds several classes, and each image keeps its label."""
+    order = PART.labels.argsort(stable=True)
+    mixed = shuffled(PART[order], "a")
+    assert all(len(chunk.unique()) > 2 for chunk in mixed.labels.tensor_split(10))
+    assert torch.equal(mixed.labels, mixed.images.flatten() % 5)
+    assert sorted(mixed.images.flatten().tolist()) == list(range(200))

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from nrbench import NONE, Scale, forward_at
-from nrbench.families.displacement import displaced
+from nrbench.families.displacement import moved
 
 
 def network() -> nn.Module:
@@ -36,7 +36,8 @@ def test_an_absent_name_is_not_displaced() -> None:
     model, x = network().eval(), torch.randn(5, 2, 6, 6)
     bias = torch.ones(4)
     assert torch.allclose(forward_at(model, {"3.bias": bias}, x), model(x) + 1)
-    assert displaced(model, NONE) is model
+    assert moved(model, NONE) == {}
+    assert set(moved(model, {"3.bias": bias})) == {"3.bias"}
 
 
 def test_a_displacement_of_nothing_there_is_refused() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 import torch
 
@@ -52,10 +54,37 @@ def test_crop_and_flip_by_hand(flip: bool, row: int, column: int) -> None:
 
 
 def test_each_image_is_augmented_by_itself() -> None:
-    """Offsets and flips differ between the images of a batch, and over many epochs take all their values."""
-    recipe = Recipe(batch_size=10)
-    variants = {images.numpy().tobytes() for number in range(1, 30) for images, _ in batches(recipe).epoch(number)}
-    assert len(variants) == 29
+    """Flips and offsets differ between the images of a batch, and over many epochs each of the 162 pairs comes up."""
+    ours = batches(Recipe(batch_size=10))
+    pairs: dict[tuple[int, bytes], tuple[bool, int, int]] = {}
+    for flip, row, column in product((False, True), range(9), range(9)):
+        shift = torch.tensor([[row, column]]).expand(10, 2)
+        changed = ours.normalise(augmented(IMAGES, flip=torch.full((10,), flip), shift=shift))
+        pairs |= {(label, image.numpy().tobytes()): (flip, row, column) for label, image in enumerate(changed)}
+    seen = set()
+    for number in range(1, 201):
+        ((images, labels),) = ours.epoch(number)
+        found = {pairs[label, image.numpy().tobytes()] for label, image in zip(labels.tolist(), images, strict=True)}
+        assert len(found) > 5, "the images of a batch share their augmentation"
+        seen |= found
+    assert seen == set(product((False, True), range(9), range(9)))
+
+
+@pytest.mark.parametrize(("augment", "count"), [((), 1), (("flip",), 2), (("crop",), 81)])
+def test_only_what_the_recipe_names_is_done_to_an_image(augment: tuple[str, ...], count: int) -> None:
+    """Without augmentation an image is always the same, flips alone give two variants of it, crops alone 81."""
+    ours = batches(Recipe(batch_size=10, augment=augment))
+    variants = {
+        image.numpy().tobytes()
+        for number in range(1, 801)
+        for images, labels in ours.epoch(number)
+        for image in images[labels == 3]
+    }
+    assert len(variants) == count
+
+
+def test_flips_and_crops_of_a_batch_are_told_apart() -> None:
+    """In one batch the images that are to be mirrored are mirrored and the others stay."""
     flips = torch.tensor([True, False] * 5)
     both = augmented(IMAGES, flip=flips, shift=None)
     assert torch.equal(both[flips], IMAGES[flips].flip(3))

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -75,22 +76,7 @@ def test_a_worker_killed_from_outside_is_given_another_chance(tmp_path: Path) ->
     lucky.write_text("")
     outcomes = {outcome.item: outcome.result for outcome in Processes(jobs=2).map(unlucky, [str(lucky), "never"])}
     assert outcomes[str(lucky)] == str(lucky)
-    assert outcomes["never"] == Failure("killed", "its process was ended by signal 9")
-
-
-def place(item: int) -> str | None:
-    """The place of the worker that the item is at; the item 2 kills its worker."""
-    time.sleep(0.1)
-    if item == 2:
-        os.kill(os.getpid(), signal.SIGABRT)
-    return os.environ.get("NRBENCH_PLACE")
-
-
-def test_workers_have_places() -> None:
-    """Two items that run at once have different places, and a worker that takes over from a dead one has its place."""
-    found = [outcome.result for outcome in Processes(jobs=2).map(place, range(9))]
-    assert {result for result in found if not isinstance(result, Failure)} == {"0", "1"}
-    assert sum(isinstance(result, Failure) for result in found) == 1
+    assert outcomes["never"] == Failure("killed", "its process was ended by signal 9", exit_code=-9)
 
 
 def test_a_worker_sees_the_gpu_of_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +87,7 @@ def test_a_worker_sees_the_gpu_of_its_place(monkeypatch: pytest.MonkeyPatch) -> 
     assert setting.own_device() == torch.device("cuda", 0)
     assert replace(setting, device="cuda:1").own_device() == torch.device("cuda", 1)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "4,7"
-    monkeypatch.setenv("NRBENCH_PLACE", "3")
+    monkeypatch.setenv("NRBENCH_WORKER", "3")
     for _ in range(2):  # the second job of the same worker
         assert setting.own_device() == torch.device("cuda", 0)
         assert os.environ["CUDA_VISIBLE_DEVICES"] == "7"
@@ -197,6 +183,29 @@ def test_workers_get_the_memory_settings_and_this_process_keeps_its_own(monkeypa
     assert os.environ["MALLOC_TOP_PAD_"] == "1"
 
 
-def test_nothing_to_do_starts_nothing() -> None:
-    """Without items there are no outcomes and no workers."""
+def test_nothing_to_do_starts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without items there are no outcomes and no pool of workers is made."""
+    monkeypatch.setattr("nrbench.jobs.processes.ProcessPool", None)
     assert list(Processes().map(identity, [])) == list(Serial().map(identity, [])) == []
+    with pytest.raises(TypeError):  # the canary: with an item one is
+        list(Processes(jobs=1).map(identity, [1]))
+
+
+def number(item: int) -> tuple[str | None, float, float]:
+    """The number of the worker that the item is at, and from when to when it was there; the item 2 kills its worker."""
+    start = time.monotonic()
+    time.sleep(0.1)
+    if item == 2:
+        os.kill(os.getpid(), signal.SIGABRT)
+    return os.environ.get("NRBENCH_WORKER"), start, time.monotonic()
+
+
+def test_workers_have_numbers() -> None:
+    """Items that run at once have different numbers, of as many as there are workers, also after one of them died."""
+    found = [outcome.result for outcome in Processes(jobs=2).map(number, range(9))]
+    spans = [result for result in found if not isinstance(result, Failure)]
+    assert len(spans) == 8
+    assert {own for own, _, _ in spans} == {"0", "1"}
+    at_once = [(a, b) for a, b in combinations(spans, 2) if a[1] < b[2] and b[1] < a[2]]
+    assert at_once, "nothing ran at once"
+    assert all(a[0] != b[0] for a, b in at_once)

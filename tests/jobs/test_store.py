@@ -45,11 +45,12 @@ def test_results_and_failures_come_back(tmp_path: Path) -> None:
 
 
 def test_files_are_json_under_their_checksum(tmp_path: Path) -> None:
-    """Two lines of JSON that any tool reads: the checksum, and the result."""
+    """Two lines of JSON that any tool reads: the SHA-256 of the file's place and the result, and the result."""
     Store(tmp_path).put(KEY, RESULT)
-    head, body = (tmp_path / "cells" / "ab" / f"{KEY}.json").read_text().splitlines()
-    assert list(json.loads(head)) == ["sha256"]
+    content = (tmp_path / "cells" / "ab" / f"{KEY}.json").read_bytes()
+    _, body = content.splitlines()
     assert json.loads(body)["correct"] == [5, 6]
+    assert content.split() == _signed(body).split()
 
 
 def truncated(content: bytes) -> bytes:
@@ -97,16 +98,17 @@ def test_a_training_keeps_what_its_record_names(tmp_path: Path) -> None:
     """Weights and checkpoints come back bit for bit; files that the record does not name any more are dropped."""
     training = Store(tmp_path).training(KEY)
     assert training.record() == TrainingRecord()
-    weights = {"w": torch.randn(3, 4)}
+    weights, momentum = {"w": torch.randn(3, 4)}, {"optimizer/0/momentum_buffer": torch.randn(3, 4)}
     kept = {epoch: training.save_weights(epoch, weights) for epoch in (1, 2)}
-    checkpoint = CheckpointRecord(epoch=2, scalars={"x": 1}, sha256=training.save_checkpoint(2, weights))
-    epoch = EpochRecord(loss=1.0, passes_per_step=1.0, seconds=0.1, scores={"s": 3})
+    checkpoint = CheckpointRecord(epoch=2, scalars={"x": 1}, sha256=training.save_checkpoint(2, momentum))
+    epoch = EpochRecord(loss=1.0, passes_per_step=1.0, seconds=0.1, measured={"s": {"correct": 3}})
     record = TrainingRecord(epochs=(epoch, epoch), checkpoints=(checkpoint,), kept=kept)
     training.write(record, spec={"what": "a test"})
     assert training.record() == record
-    found = training.weights(record, 2)
-    assert found is not None
-    assert torch.equal(found["w"], weights["w"])
+    for found, stored in ((training.weights(record, 2), weights), (training.checkpoint(checkpoint), momentum)):
+        assert found is not None
+        assert found.keys() == stored.keys()
+        assert all(torch.equal(found[name], stored[name]) for name in stored)
     assert training.weights(record, 3) is None
     training.write(record.replace(kept={1: kept[1]}, checkpoints=()), spec={})
     files = {path.relative_to(training.root).as_posix() for path in training.root.rglob("*") if path.is_file()}
@@ -129,3 +131,15 @@ def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "cells").write_text("")
     with pytest.raises(StoreError, match="cells"):
         Store(tmp_path).put(KEY, RESULT)
+
+
+def test_the_file_of_another_cell_is_damaged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A whole result in the place of another one, as a careless copy leaves it, is not taken for that cell's."""
+    store, other = Store(tmp_path), "ab1" + KEY[3:]
+    store.put(KEY, RESULT)
+    store.put(other, RESULT.replace(correct=(1, 1)))
+    place = tmp_path / "cells" / "ab"
+    (place / f"{KEY}.json").write_bytes((place / f"{other}.json").read_bytes())
+    assert store.result(KEY) is None
+    assert KEY in caplog.text
+    assert store.result(other) == RESULT.replace(correct=(1, 1))

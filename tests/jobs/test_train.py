@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import cos, pi
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pytest
 import torch
@@ -10,30 +11,33 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, log_softmax
 
 from nrbench import Cell, Method, Recipe, State, Step, Training, Weights
-from nrbench.families.noise import NoiseModel
 from nrbench.families.optimizer import AdamW, Sgd
 from nrbench.families.schedule import Constant, Cosine
-from nrbench.families.selection import Last
-from nrbench.jobs.batches import Batches, Normalisation
+from nrbench.families.selection import BestEpoch, Last
+from nrbench.jobs.batches import Batches
+from nrbench.jobs.data import Data
 from nrbench.jobs.device import computing
+from nrbench.jobs.job import evaluation_network
 from nrbench.jobs.train import Trained, initial_model, train
 from nrbench.testing.samples import SmallDataset, SmallNetwork
 from nrbench_backbones import MLP
 from nrbench_methods import RWP, SAM, SGD, Ramped
-from nrbench_noise import NoNoise
+from nrbench_noise import Gaussian, NoNoise
 
 CPU = torch.device("cpu")
 
 
 def training(method: Method | None = None, *, seed: int = 0, **recipe: Any) -> Training:
-    settings: dict[str, Any] = {"epochs": 2, "batch_size": 16, "optimizer": Sgd(lr=0.1)} | recipe
+    settings: dict[str, Any] = {"epochs": 2, "batch_size": 16, "held_out": 0.0, "optimizer": Sgd(lr=0.1)} | recipe
     return Training(SmallDataset(), SmallNetwork(), method or SGD(), Recipe(**settings), seed)
 
 
+def data_of(what: Training) -> Data:
+    return Data.of(what, Path(), CPU)
+
+
 def run(what: Training, **options: Any) -> Iterator[Trained]:
-    splits = what.dataset.load(Path())
-    normalise = Normalisation.of(splits, what.recipe, CPU)
-    return train(what, splits.train, normalise, num_classes=3, device=CPU, **options)
+    return train(what, data_of(what), **options)
 
 
 def final(what: Training) -> dict[str, Tensor]:
@@ -45,29 +49,29 @@ def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
     return all(torch.equal(first[name], second[name]) for name in first)
 
 
-@pytest.mark.parametrize("optimizer", [Sgd(lr=0.1, nesterov=True), AdamW(lr=0.01)], ids=lambda o: o.name)
+@pytest.mark.parametrize(
+    "optimizer",
+    [Sgd(lr=0.1), Sgd(lr=0.1, momentum=0.8, weight_decay=0.01, nesterov=True), AdamW(lr=0.01, betas=(0.8, 0.99))],
+    ids=["sgd", "nesterov", "adamw"],
+)
 def test_training_is_the_textbook_loop(optimizer: Sgd | AdamW) -> None:
-    """Weights equal those of a plain PyTorch loop over the same batches, with the learning rate of each step."""
+    """Weights equal those of a plain loop over the same batches whose update and learning rate are written out as formulas."""
     what = training(optimizer=optimizer, label_smoothing=0.1, lr_schedule=Cosine())
     splits = what.dataset.load(Path())
-    model = initial_model(what, 3, splits.train.images.shape, CPU).train()
-    reference = optimizer.build(model.parameters())
-    batches = Batches(splits.train, Normalisation.of(splits, what.recipe, CPU), what.recipe, 0)
+    model = initial_model(what, data_of(what)).train()
+    memories = [[torch.zeros_like(p), torch.zeros_like(p)] for p in model.parameters()]
+    batches = Batches(splits.train, data_of(what).normalise, what.recipe, 0)
     step, total = 0, 2 * len(batches)
     for epoch in (1, 2):
         for images, labels in batches.epoch(epoch):
-            for group in reference.param_groups:
-                group["lr"] = (
-                    optimizer.lr
-                    * 0.5
-                    * (1 + torch.cos(torch.tensor(torch.pi * step / total, dtype=torch.float64)).item())
-                )
+            lr = optimizer.lr * 0.5 * (1 + cos(pi * step / total))
             smoothed = 0.9 * torch.nn.functional.one_hot(labels, 3) + 0.1 / 3
             loss = -(smoothed * log_softmax(model(images), 1)).sum(1).mean()
-            reference.zero_grad()
-            loss.backward()
-            reference.step()
             step += 1
+            gradients = torch.autograd.grad(loss, list(model.parameters()))
+            with torch.no_grad():
+                for p, g, memory in zip(model.parameters(), gradients, memories, strict=True):
+                    p.copy_(updated(optimizer, p, g, memory, lr, step))
     for name, weight in final(what).items():
         assert torch.allclose(weight, model.state_dict()[name], atol=1e-6), name
 
@@ -76,11 +80,10 @@ def test_the_loss_is_the_mean_over_the_epochs_images() -> None:
     """What is reported of an epoch is the mean over images, an unequal last batch included."""
     what = training(batch_size=24, optimizer=Sgd(lr=1e-12, momentum=0.0, weight_decay=0.0), augment=(), epochs=1)
     splits = what.dataset.load(Path())
-    normalise = Normalisation.of(splits, what.recipe, CPU)
-    model = initial_model(what, 3, splits.train.images.shape, CPU).train()
+    model = initial_model(what, data_of(what)).train()
     losses = [
         cross_entropy(model(x), y, reduction="sum")
-        for x, y in Batches(splits.train, normalise, what.recipe, 0).epoch(1)
+        for x, y in Batches(splits.train, data_of(what).normalise, what.recipe, 0).epoch(1)
     ]
     (trained,) = run(what)
     assert trained.loss == pytest.approx(sum(losses).item() / 64, rel=1e-5)
@@ -88,10 +91,7 @@ def test_the_loss_is_the_mean_over_the_epochs_images() -> None:
 
 def test_initial_weights_depend_on_backbone_and_seed_alone() -> None:
     """Every method starts from the same network."""
-    shape = torch.Size((1, 2, 6, 6))
-    models = [
-        initial_model(what, 3, shape, CPU).state_dict() for what in (training(), training(SAM()), training(seed=1))
-    ]
+    models = [initial_model(w, data_of(w)).state_dict() for w in (training(), training(SAM()), training(seed=1))]
     assert same(models[0], models[1])
     assert not same(models[0], models[2])
 
@@ -156,16 +156,13 @@ def test_the_judged_weights_are_the_methods_choice() -> None:
 
 
 def test_no_epochs_is_the_initial_network() -> None:
-    """With 0 epochs there is epoch 0: the network as it was initialised."""
-    (trained,) = run(training(epochs=0))
-    assert trained.epoch == 0
-
-
-def test_dropout_masks_are_shared_and_repeatable() -> None:
-    """A network with dropout trains to the same bits twice, under a method of two passes."""
-    what = training(SAM(rho=0.1))
-    what = Training(what.dataset, MLP(hidden=(16,), dropout=0.5), what.method, what.recipe, 0)
-    assert same(final(what), final(what))
+    """With 0 epochs there is epoch 0: bit for bit the network as it was initialised, without a step made."""
+    what = training(epochs=0)
+    (trained,) = run(what)
+    assert (trained.epoch, trained.loss, trained.passes_per_step) == (0, 0.0, 0.0)
+    initial = initial_model(what, data_of(what)).state_dict()
+    assert trained.weights().keys() == initial.keys()
+    assert same(trained.weights(), initial)
 
 
 def test_passes_are_measured() -> None:
@@ -180,13 +177,6 @@ def test_passes_are_measured() -> None:
     ):
         epochs = [trained.passes_per_step for trained in run(training(method))]
         assert sum(epochs) / len(epochs) == passes
-
-
-def test_keys_tell_trainings_apart() -> None:
-    """The key of a training changes with the seed and the method, and a cell's with its noise."""
-    noise: NoiseModel = NoNoise()
-    cells = [Cell(what, noise, 1, Last()) for what in (training(), training(seed=1), training(SAM()))]
-    assert len({cell.key for cell in cells}) == len({cell.training.key for cell in cells}) == 3
 
 
 @pytest.mark.slow
@@ -210,3 +200,78 @@ def test_precision_is_set_for_the_time_of_a_job() -> None:
             assert [switch.allow_tf32 for switch in switches] == [allowed, allowed]
             assert torch.are_deterministic_algorithms_enabled()
         assert [switch.allow_tf32 for switch in switches] == before
+
+
+def updated(optimizer: Sgd | AdamW, w: Tensor, g: Tensor, memory: list[Tensor], lr: float, step: int) -> Tensor:
+    """One update written out: SGD with momentum and weight decay at w, or Adam with decoupled weight decay."""
+    if isinstance(optimizer, Sgd):
+        g = g + optimizer.weight_decay * w
+        memory[0] = optimizer.momentum * memory[0] + g
+        return w - lr * (g + optimizer.momentum * memory[0] if optimizer.nesterov else memory[0])
+    first, second = optimizer.betas
+    memory[0] = first * memory[0] + (1 - first) * g
+    memory[1] = second * memory[1] + (1 - second) * g**2
+    direction = memory[0] / (1 - first**step) / ((memory[1] / (1 - second**step)).sqrt() + 1e-8)
+    return w - lr * (direction + optimizer.weight_decay * w)
+
+
+def test_dropout_masks_are_shared_by_a_step_and_repeatable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both passes of a SAM step drop the same units, the next step others, and the training made again the same once more."""
+    masks: list[Tensor] = []
+    original = torch.nn.functional.dropout
+
+    def drop(x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+        masks.append(original(torch.ones_like(x), p, training))
+        return x * masks[-1]
+
+    monkeypatch.setattr(torch.nn.functional, "dropout", drop)
+    what = training(SAM(rho=0.1), epochs=1)
+    what = Training(what.dataset, MLP(hidden=(16,), dropout=0.5), what.method, what.recipe, 0)
+    first, again = final(what), final(what)
+    assert same(first, again)
+    steps, repeated = masks[:8], masks[8:]  # 4 steps of 2 passes, twice
+    assert all(torch.equal(a, b) for a, b in zip(steps, repeated, strict=True))
+    assert all(torch.equal(steps[i], steps[i + 1]) for i in range(0, 8, 2))
+    assert not any(torch.equal(steps[i], steps[i + 2]) for i in range(0, 6, 2))
+
+
+def test_keys_tell_trainings_and_cells_apart() -> None:
+    """Seed and method give a training another key; noise, draws, selection and BatchNorm a cell, and no training."""
+    what = training()
+    assert len({each.key for each in (what, training(seed=1), training(SAM()))}) == 3
+    cells = [
+        Cell(what, NoNoise(), 1, Last()),
+        Cell(what, Gaussian(), 1, Last()),
+        Cell(what, NoNoise(), 2, Last()),
+        Cell(what, NoNoise(), 1, BestEpoch()),
+        Cell(what, NoNoise(), 1, Last(), "recalibrated"),
+    ]
+    assert len({cell.key for cell in cells}) == 5
+    assert {cell.training.key for cell in cells} == {what.key}
+
+
+class Watching(SmallNetwork):
+    """A network that tells the data type its last product is computed in."""
+
+    name: Literal["watching"] = "watching"  # type: ignore[assignment]
+
+    seen: ClassVar[set[torch.dtype]] = set()
+
+    def build(self, *, num_classes: int, input_shape: tuple[int, int, int]) -> torch.nn.Module:
+        model = super().build(num_classes=num_classes, input_shape=input_shape)
+        model[-1].register_forward_hook(lambda module, inputs, output: self.seen.add(output.dtype))
+        return model
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
+def test_products_are_computed_in_the_recipes_precision(precision: Any, dtype: torch.dtype) -> None:
+    """Every pass of a training and of an evaluation multiplies in the precision that the recipe names."""
+    Watching.seen.clear()
+    what = training(RWP(sigma=0.1), epochs=1, precision=precision)
+    what = Training(what.dataset, Watching(), what.method, what.recipe, 0)
+    list(run(what))
+    assert Watching.seen == {dtype}
+    Watching.seen.clear()
+    splits = what.dataset.load(Path())
+    evaluation_network(what, data_of(what)).recalibrated(splits.train).counts(splits.test)
+    assert Watching.seen == {dtype}

@@ -8,17 +8,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nrbench import Claim, Component, Registry, SuiteError, load_suite
-from nrbench.board.scope import published
-from nrbench.families.claim import Verdict, checked
-from nrbench.families.evidence import Measured
-from nrbench.report.pivots import effect_texts
+from nrbench import Claim, Component, Evidence, Registry, Row, SuiteError, Verdict, load_suite
 from nrbench.suite.suite import Benchmark, shipped_suites
 from nrbench_claims import Better, Correlated, GainGrows, OptimumAbove, OptimumInside, SameOptimum
 from nrbench_methods import RWP
 from nrbench_noise import Gaussian, NoNoise
 from tests.conftest import TINY
-from tests.families.test_claim import Line
+from tests.rows import row
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +27,7 @@ def on_paper(paper: Benchmark, label: str) -> Verdict:
     methods, noise = paper.section("methods"), paper.section("noise")
     claim = paper.claims[label]
     assert paper.reference is not None
-    return checked(claim, published(paper.reference.rows, claim.reference_tables, methods=methods, noise=noise))
+    return claim.verdict(Evidence((), methods, noise, paper.reference.tables))
 
 
 # what the paper's own tables say, worked out by hand from its numbers
@@ -101,11 +97,11 @@ METHODS: dict[str, Component] = {f"R {s:g}": RWP(sigma=s) for s in (0.1, 0.2, 0.
 NOISE: dict[str, Component] = {"clean": NoNoise(), "G 0.1": Gaussian(sigma=0.1), "G 0.2": Gaussian(sigma=0.2)}
 
 
-def rows(table: dict[str, tuple[float, float, float]], *, backbone: str = "net") -> list[Line]:
+def rows(table: dict[str, tuple[float, float, float]], *, backbone: str = "net") -> list[Row]:
     """Rows under clean, G 0.1 and G 0.2 whose seeds differ by the same shifts, plus a little that is each row's own."""
     chance = np.random.default_rng(0)
     return [
-        Line(method, tuple((value + SHIFTS + chance.normal(0, 0.05, 5)).tolist()), noise, backbone)
+        row(method, tuple((value + SHIFTS + chance.normal(0, 0.05, 5)).tolist()), noise, backbone)
         for method, values in table.items()
         for noise, value in zip(("clean", "G 0.1", "G 0.2"), values, strict=True)
     ]
@@ -114,8 +110,8 @@ def rows(table: dict[str, tuple[float, float, float]], *, backbone: str = "net")
 GRID = {"R 0.1": (90.0, 80.0, 50.0), "R 0.2": (88.0, 84.0, 70.0), "R 0.3": (80.0, 78.0, 73.0), "S": (91.0, 82.0, 60.0)}
 
 
-def check(kind: type[Claim], evidence: list[Line], **fields: Any) -> Verdict:
-    return checked(kind.model_validate({"text": "a sentence"} | fields), Measured(evidence, METHODS, NOISE))
+def check(kind: type[Claim], evidence: list[Row], **fields: Any) -> Verdict:
+    return kind.model_validate({"text": "a sentence"} | fields).verdict(Evidence(evidence, METHODS, NOISE))
 
 
 def test_better_takes_each_place_for_a_cell() -> None:
@@ -145,8 +141,8 @@ def test_better_of_groups_and_differences() -> None:
 
 def test_better_significantly() -> None:
     """A sentence about significance agrees only where the interval of the cell is above zero."""
-    lines = [Line("S", (80.2, 80.1, 79.9, 80.3, 80.0)), Line("S", (80.2, 80.3, 80.1, 80.3, 80.2), "G 0.1")]
-    lines += [Line("R 0.1", (80.0,) * 5), Line("R 0.1", (80.0,) * 5, "G 0.1")]
+    lines = [row("S", (80.2, 80.1, 79.9, 80.3, 80.0)), row("S", (80.2, 80.3, 80.1, 80.3, 80.2), "G 0.1")]
+    lines += [row("R 0.1", (80.0,) * 5), row("R 0.1", (80.0,) * 5, "G 0.1")]
     assert stats.ttest_1samp(np.array(lines[0].by_seed) - 80, 0).pvalue > 0.05
     pair = {"a": {"method": "S"}, "b": {"method": "R 0.1"}, "under": {"noise": ["clean", "G 0.1"]}}
     agrees = [[c.agrees for c in check(Better, lines, pairs=[pair], significant=s).cells] for s in (True, False)]
@@ -247,7 +243,7 @@ def test_a_cell_with_nothing_on_the_other_side_decides_nothing() -> None:
 def test_a_member_that_diverged_is_worse_than_anything() -> None:
     """It is never the best; a side on which all diverged has nothing to be compared with."""
     lines = [line for line in rows(GRID) if line.method != "R 0.3"]
-    lines += [Line("R 0.3", (None,) * 5, noise, chosen_by=0.0) for noise in ("clean", "G 0.1", "G 0.2")]
+    lines += [row("R 0.3", (None,) * 5, noise, status="diverged") for noise in ("clean", "G 0.1", "G 0.2")]
     found = check(OptimumAbove, lines, best_of="R *", field="sigma", above=0.25, under={"noise": "G *"})
     assert [cell.agrees for cell in found.cells] == ["no", "no"]
     inside = check(OptimumInside, lines, best_of="R *", field="sigma", under={"noise": "G 0.1"})
@@ -285,7 +281,8 @@ def test_the_docs_show_these_verdicts(paper: Benchmark) -> None:
     text = (Path(__file__).parent.parent.parent / "docs" / "paper.md").read_text()
     for label, claim in paper.claims.items():
         found = on_paper(paper, label)
-        effect, interval = effect_texts(found)
+        effect = "" if found.effect is None else f"{found.effect:+.2f}"
+        interval = "" if found.interval is None else "{:.2f} to {:.2f}".format(*found.interval)
         line = (
             f"| {label} | {claim.text} ({claim.source}) | {found.reading} | {found.verdict} | {effect} | {interval} |"
         )

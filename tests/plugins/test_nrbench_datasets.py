@@ -13,7 +13,7 @@ import pytest
 import torch
 from scipy.io import savemat
 
-from nrbench import DataError, DataFile, Dataset, Splits
+from nrbench import DataError, DataFile, Dataset, Splits, testing
 from nrbench_datasets import CIFAR10, CIFAR100, MNIST, SVHN, FashionMNIST, FashionMNISTMini, Npz, Synthetic
 
 
@@ -387,3 +387,21 @@ def test_damaged_svhn(tmp_path: Path, table: dict[str, np.ndarray], message: str
     savemat(tmp_path / "train_32x32.mat", table)
     with pytest.raises(DataError, match=message):
         SVHN(checksums="none").load(tmp_path)
+
+
+@pytest.mark.parametrize(("dataset", "write"), PUBLISHED)
+def test_what_reads_files_passes_the_published_checks(
+    dataset: type[Dataset], write: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read from files of its published format, a data set passes the checks that are published for plugin authors."""
+    write(tmp_path)
+    monkeypatch.setenv("NRBENCH_DATA_DIR", str(tmp_path))
+    for check in (testing.check_survives_json, testing.check_is_described, testing.check_dataset_is_whole):
+        check(dataset(checksums="none"))  # type: ignore[call-arg]
+
+
+def test_a_users_own_arrays_pass_the_published_checks(tmp_path: Path) -> None:
+    """An archive of one's own passes every check that concerns a data set."""
+    own = archive(tmp_path)
+    for check in testing.checks_for(own):
+        check(own)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,10 +18,10 @@ import nrbench
 from nrbench import Leaderboard, Options, Registry, Suite
 from nrbench.report.cost import costs
 from nrbench.report.csv import csv_text
-from nrbench.report.figures import figures
 from nrbench.report.html import html_page
 from nrbench.report.markdown import markdown_text
-from nrbench.report.terminal import print_leaderboard
+from nrbench.report.page import page_of
+from nrbench.report.terminal import print_page
 from nrbench.report.write import write_reports
 from tests.conftest import TINY
 
@@ -78,12 +79,11 @@ def test_every_file_is_written_and_the_same_every_time(finished: tuple[Leaderboa
     """JSON, CSV, Markdown and HTML come out, with the same bytes on every build."""
     board, suite, out = finished
     store = Options(out=out).store
-    files = write_reports(board, suite, store, out / "tiny")
-    assert set(files) == {"json", "csv", "md", "html"}
-    before = {path: path.read_bytes() for path in files.values()}
+    files = [out / "tiny" / f"leaderboard.{kind}" for kind in ("json", "csv", "md", "html")]
+    before = {path: path.read_bytes() for path in files}
+    assert write_reports(board, suite, store, out / "tiny").board == board
     write_reports(Leaderboard.of(suite, store), suite, store, out / "tiny")
-    assert {path: path.read_bytes() for path in files.values()} == before
-    assert (out / "tiny" / "cost.json").exists()
+    assert {path: path.read_bytes() for path in files} == before
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
@@ -94,7 +94,7 @@ def test_labels_are_text_in_html(finished: tuple[Leaderboard, Suite, Path], payl
     pages = []
     for label in (payload, "harmless"):
         named = relabel(suite, label)
-        pages.append(outline(html_page(Leaderboard.of(named, store), named, costs(named, store))))
+        pages.append(outline(html_page(page_of(Leaderboard.of(named, store), named))))
     assert pages[0].tags == pages[1].tags
     assert payload in "".join(pages[0].text)
 
@@ -108,66 +108,116 @@ def test_labels_are_text_in_markdown(finished: tuple[Leaderboard, Suite, Path], 
     pages = []
     for label in (payload, "harmless"):
         named = relabel(suite, label)
-        pages.append(outline(render.render(markdown_text(Leaderboard.of(named, store), named, costs(named, store)))))
+        pages.append(outline(render.render(markdown_text(page_of(Leaderboard.of(named, store), named)))))
     assert [tag for tag, _ in pages[0].tags] == [tag for tag, _ in pages[1].tags]
     assert payload in "".join(pages[0].text)
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_no_csv_field_is_a_formula(finished: tuple[Leaderboard, Suite, Path], payload: str) -> None:
-    """A text that a spreadsheet would calculate is defused; numbers stay numbers."""
+    """A text that a spreadsheet would calculate is defused, whatever column it is in; numbers stay numbers."""
     _, suite, out = finished
     named = relabel(suite, payload)
     board = Leaderboard.of(named, Options(out=out).store)
     rows = list(csv.DictReader(io.StringIO(csv_text(board))))
     assert len(rows) == len(board.rows)
-    assert {row["method"].removeprefix("'") for row in rows} == {payload, "RWP"}
-    assert not any(
-        row[name].startswith(("=", "+", "-", "@")) for row in rows for name in ("method", "noise", "dataset")
-    )
+    shown = payload if payload[0] not in "=+-@" else f"'{payload}"
+    for name in ("dataset", "backbone", "method", "noise", "selection", "difference_to"):
+        assert shown in {row[name] for row in rows}
+        assert not any(row[name].startswith(("=", "+", "-", "@")) for row in rows)
     assert [float(row["accuracy"]) for row in rows] == [row.accuracy for row in board.rows]
 
 
 def test_the_page_needs_nothing_from_elsewhere(finished: tuple[Leaderboard, Suite, Path]) -> None:
-    """The HTML asks for no file and no script, and holds every number of the table."""
-    board, suite, out = finished
-    page = html_page(board, suite, costs(suite, Options(out=out).store))
+    """The HTML asks for no file and no script."""
+    board, suite, _ = finished
+    page = html_page(page_of(board, suite))
     tags = {tag for tag, _ in outline(page).tags}
-    assert not tags & {"script", "link", "img", "iframe"}
+    assert not tags & {"script", "link", "iframe"}
+    assert page.count("<img ") == page.count('<img src="data:image/svg+xml;base64,') > 0
     assert not any(word in page for word in ("http:", "https:", "url(", "@import"))
-    for row in board.rows:
-        assert f"{row.accuracy:.2f}" in page
+
+
+def table_of(markdown: str, title: str) -> list[list[str]]:
+    """The cells of the table under a heading: its header, and its lines."""
+    section = markdown.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    header, _, *lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in (header, *lines)]
 
 
 def test_markdown_tables_hold_every_number(finished: tuple[Leaderboard, Suite, Path]) -> None:
-    """Each accuracy stands in a table cell, the best of its column in bold."""
-    board, suite, out = finished
-    text = markdown_text(board, suite, costs(suite, Options(out=out).store))
-    for noise in suite.noise:
-        column = [row for row in board.rows if row.noise == noise and row.selection == "last"]
-        best = max(row.accuracy or 0 for row in column)
-        assert f"**{best:.2f}**" in text
-        assert all(f"{row.accuracy:.2f}" in text for row in column)
+    """Each accuracy stands in the cell of its method and noise, the best of its column in bold and only that one."""
+    board, suite, _ = finished
+    text = markdown_text(page_of(board, suite))
+    for selection in suite.selections:
+        header, *lines = table_of(text, f"MLP on synthetic ({selection})")
+        assert (header[1:4], [line[0] for line in lines]) == (list(suite.noise), list(suite.methods))
+        for column, noise in enumerate(header[1:4], start=1):
+            numbers = {
+                r.method: f"{r.accuracy:.2f}" for r in board.rows if (r.noise, r.selection) == (noise, selection)
+            }
+            best = max(numbers.values(), key=float)
+            for method, *cells in lines:
+                before, after = ("**", "**") if numbers[method] == best else ("<u>", "</u>")  # the other one is second
+                assert cells[column - 1].split()[0] == f"{before}{numbers[method]}{after}"
+
+
+def test_the_best_of_a_table_of_ones_own_is_bold_in_markdown(study: tuple[Leaderboard, Suite, Path]) -> None:
+    """In each column of a suite's own table the highest number is in bold, the others are not."""
+    board, suite, _ = study
+    text = markdown_text(page_of(board, suite))
+    for table in board.tables:
+        _, *lines = table_of(text, f"{table.title} ({table.selection})")
+        for column in range(len(table.columns)):
+            numbers = [line.cells[column].accuracy for line in table.lines]  # type: ignore[union-attr]
+            bold = [line[column + 1].startswith("**") for line in lines]
+            assert bold == [round(number, 2) == round(max(numbers), 2) for number in numbers]  # type: ignore[type-var, arg-type]
+
+
+def test_html_tables_hold_every_number(finished: tuple[Leaderboard, Suite, Path]) -> None:
+    """Each accuracy stands in the cell of its method and noise, and the best of its column and no other is marked best."""
+    board, suite, _ = finished
+    page = html_page(page_of(board, suite))
+    for selection in suite.selections:
+        table = page.partition(f"<h2>MLP on synthetic ({selection})</h2>")[2].partition("</table>")[0]
+        lines = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', table)
+        shown = {label: re.findall(r'<td class="(.*?)"><span>(.*?)</span>', cells) for label, cells in lines}
+        assert list(shown) == list(suite.methods)
+        for column, noise in enumerate(suite.noise):
+            rows = {row.method: row for row in board.rows if (row.noise, row.selection) == (noise, selection)}
+            numbers = {method: f"{rows[method].accuracy:.2f}" for method in shown}
+            best = max(numbers.values(), key=float)
+            assert {method: cells[column] for method, cells in shown.items()} == {
+                method: ("best" if number == best else "second", number) for method, number in numbers.items()
+            }
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_the_terminal_table_fits_its_width(finished: tuple[Leaderboard, Suite, Path], width: int) -> None:
     """No line is longer than the terminal, and at 80 columns every number is there."""
-    board, suite, out = finished
+    board, suite, _ = finished
     console = Console(file=io.StringIO(), width=width, color_system=None)
-    print_leaderboard(console, board, suite, costs(suite, Options(out=out).store))
+    print_page(console, page_of(board, suite))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert max(map(len, text.splitlines())) <= width
     if width >= 80:
         assert all(f"{row.accuracy:.2f}" in text for row in board.rows)
 
 
-def test_costs_are_relative_to_the_baseline(finished: tuple[Leaderboard, Suite, Path]) -> None:
-    """Training time stands beside the accuracy as a multiple of the baseline's."""
-    _, suite, out = finished
-    spent = costs(suite, Options(out=out).store)
-    assert {place[0]: cost.relative == 1 for place, cost in spent.items()} == {"SGD": True, "RWP": False}
-    assert all(cost.seconds > 0 for cost in spent.values())
+def test_costs_are_the_seconds_of_the_epochs(finished: tuple[Leaderboard, Suite, Path]) -> None:
+    """The cost of a method is the mean over seeds of the seconds of its epochs; it stands in cost.json and in no table."""
+    board, suite, out = finished
+    store = Options(out=out).store
+    spent = {cost.method: cost.seconds for cost in costs(suite, store)}
+    for method in suite.methods:
+        keys = [training.key for labels, training in suite.own_trainings.items() if labels.method == method]
+        records = [store.training(key).record() for key in keys]
+        assert [len(record.epochs) for record in records] == [3, 3]
+        seconds = [sum(epoch.seconds for epoch in record.epochs) for record in records]
+        assert spent[method] == pytest.approx(sum(seconds) / 2)
+    rows = json.loads((out / "tiny" / "cost.json").read_text())["rows"]
+    assert {row["method"]: row["seconds"] for row in rows} == pytest.approx(spent)
+    assert "time" not in {head.label for sheet in page_of(board, suite).sheets for head in sheet.heads}
 
 
 # -- tables of one's own, claims and figures --------------------------------------------------------------------------
@@ -209,22 +259,21 @@ def study(write_suite: Callable[..., Path], registry: Registry, tmp_path: Path) 
 
 def test_a_table_stands_with_the_printed_numbers_in_every_report(study: tuple[Leaderboard, Suite, Path]) -> None:
     """HTML, Markdown and the terminal show each number of the table, what was chosen, and the printed one beside it."""
-    board, suite, out = study
-    spent = costs(suite, Options(out=out).store)
+    board, suite, _ = study
+    made = page_of(board, suite)
     console = Console(file=io.StringIO(), width=200, color_system=None)
-    print_leaderboard(console, board, suite, spent)
-    page, terminal = html_page(board, suite, spent), console.file.getvalue()  # type: ignore[attr-defined]
-    markdown = markdown_text(board, suite, spent)
+    print_page(console, made)
+    page, terminal = html_page(made), console.file.getvalue()  # type: ignore[attr-defined]
+    markdown = markdown_text(made)
     assert [table.selection for table in board.tables] == ["chosen", "last"]
     for table in board.tables:
         cells = [cell for line in table.lines for cell in line.cells if cell]
         assert len(cells) == 6
         for text in (page, markdown, terminal):
             assert all(f"{cell.accuracy:.2f}" in text for cell in cells)
-    for text in (page, terminal):
-        assert "60.00 ±2.5" in text
+    for text in (page, terminal, markdown):
+        assert "60.00 ±2.50 ±0.50" in text
         assert "A note." in text
-    assert "**" in markdown
     first = board.tables[0].lines[1].cells[1]
     assert first is not None
     assert first.reference is not None
@@ -239,16 +288,16 @@ def test_a_table_stands_with_the_printed_numbers_in_every_report(study: tuple[Le
 
 def test_claims_stand_in_every_report(study: tuple[Leaderboard, Suite, Path]) -> None:
     """Each claim is shown with its sentence, its reading and its verdict, and one about a missing row with the reason."""
-    board, suite, out = study
-    spent = costs(suite, Options(out=out).store)
+    board, suite, _ = study
+    made = page_of(board, suite)
     console = Console(file=io.StringIO(), width=200, color_system=None)
-    print_leaderboard(console, board, suite, spent)
+    print_page(console, made)
     first, second = board.claims[:2]
     assert (first.claim, first.measured.of, second.measured.verdict) == ("C1", 2, "undecided")
     assert first.reference is not None
     assert (first.reference.agree, first.reference.verdict) == (0, "undecided")  # RWP itself was not printed
-    page = "".join(outline(html_page(board, suite, spent)).text)
-    for text in (page, markdown_text(board, suite, spent), console.file.getvalue()):  # type: ignore[attr-defined]
+    page = "".join(outline(html_page(made)).text)
+    for text in (page, markdown_text(made), console.file.getvalue()):  # type: ignore[attr-defined]
         assert "RWP is better under noise." in text
         assert first.measured.reading in text
         assert "there is no row for method SAM" in text
@@ -261,12 +310,13 @@ def test_claims_stand_in_every_report(study: tuple[Leaderboard, Suite, Path]) ->
 def test_figures_are_the_same_every_time_and_hold_the_labels(study: tuple[Leaderboard, Suite, Path]) -> None:
     """A table whose columns are strengths of one noise model is drawn, with equal bytes on every build, as well-formed XML."""
     board, suite, out = study
-    first, second = (list(figures(board, suite, [])) for _ in range(2))
+    made = page_of(board, suite)
+    first, second = list(made.figures), list(page_of(board, suite).figures)
     assert [figure.title for figure in first] == ["Both methods (chosen)", "Both methods (last)"]
     assert first == second
     texts = [element.text for element in ElementTree.fromstring(first[0].svg).iter() if element.tag.endswith("}text")]
     assert {"SGD", "best RWP", "gaussian: sigma", "accuracy, %"} <= set(texts)
-    page = html_page(board, suite, costs(suite, Options(out=out).store), first)
+    page = html_page(made)
     assert page.count('<img src="data:image/svg+xml;base64,') == 2
     assert (out / "tiny" / "figures" / "2.svg").read_bytes() == first[1].svg
 
@@ -284,10 +334,9 @@ def test_labels_are_text_in_tables_claims_and_figures(study: tuple[Leaderboard, 
         claims = {label: suite.claims["C1"].replace(text=label, source=label)}
         named = suite.replace(tables=(pivot.replace(title=label, note=label, rows=rows),), claims=claims)
         board = Leaderboard.of(named, store)
-        drawn = list(figures(board, named, []))
-        spent = costs(named, store)
-        markdown = render.render(markdown_text(board, named, spent))
-        pages = [outline(html_page(board, named, spent, drawn)), outline(markdown), outline(drawn[0].svg.decode())]
+        made = page_of(board, named)
+        markdown = render.render(markdown_text(made))
+        pages = [outline(html_page(made)), outline(markdown), outline(made.figures[0].svg.decode())]
         assert all(label in "".join(page.text) for page in pages[:2])
         found.append([[tag for tag, _ in page.tags] for page in pages[:2]])
         assert any(label in text for text in pages[2].text)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,13 +25,14 @@ from nrbench import (
     load_suite,
 )
 from nrbench.base.errors import DataError, MissingError
-from nrbench.base.log import Event
+from nrbench.base.log import Event, RunLog
 from nrbench.families.executor import Serial
 from nrbench.jobs.device import find_device
 from nrbench.jobs.job import Job
 from nrbench.jobs.plan import plan
 from nrbench.jobs.processes import Processes
 from nrbench.jobs.store import Store
+from nrbench.suite.suite import TrainingLabels
 from tests.conftest import TINY
 
 Write = Callable[..., Path]
@@ -38,6 +40,20 @@ Write = Callable[..., Path]
 
 def board_bytes(out: Path, name: str = "tiny") -> bytes:
     return (out / name / "leaderboard.json").read_bytes()
+
+
+@contextmanager
+def told(watch: Callable[[Event], None]) -> Iterator[None]:
+    """Tell somebody, in this thread, what is added to the run log; what is raised stops the run there."""
+    original = RunLog.add
+
+    def add(self: RunLog, event: Event) -> None:
+        original(self, event)
+        watch(event)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(RunLog, "add", add)
+        yield
 
 
 def run(suite: Suite, out: Path, **options: Any) -> tuple[Leaderboard, list[Event]]:
@@ -72,7 +88,7 @@ def test_the_norms_are_those_of_the_stored_weights(tiny: Suite, finished: Path) 
     (row,) = [r for r in board.rows if (r.method, r.noise, r.selection) == ("SGD", "Gaussian 0.3", "last")]
     norms, lengths = [], []
     for seed in range(2):
-        key = tiny.training("synthetic", "MLP", "SGD", seed).key
+        key = tiny.own_trainings[TrainingLabels("SGD", "MLP", "synthetic", seed)].key
         weights = load_file(finished / "store" / "trainings" / key / "epochs" / "3.safetensors")
         norms.append(torch.cat([w.flatten() for w in weights.values()]).norm().item())
         squares = [w.shape[1] * w.abs().amax(1).square().sum() for w in weights.values() if w.ndim == 2]
@@ -137,8 +153,8 @@ def test_a_run_stopped_anywhere_resumes_to_the_same_bytes(
             raise KeyboardInterrupt
         seen += 1
 
-    with pytest.raises(KeyboardInterrupt):
-        nrbench.run(tiny, options=Options(out=tmp_path), watch=watch)
+    with pytest.raises(KeyboardInterrupt), told(watch):
+        nrbench.run(tiny, options=Options(out=tmp_path))
     _, events = run(tiny, tmp_path)
     assert board_bytes(tmp_path) == board_bytes(finished)
     assert weights(tmp_path) == weights(finished)
@@ -152,8 +168,8 @@ def test_a_training_goes_on_from_its_last_epoch(tiny: Suite, finished: Path, tmp
         if happened.kind == "epoch" and happened.epoch == 3:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        nrbench.run(tiny, options=Options(out=tmp_path), watch=watch)
+    with pytest.raises(KeyboardInterrupt), told(watch):
+        nrbench.run(tiny, options=Options(out=tmp_path))
     _, events = run(tiny, tmp_path)
     epochs = [event.epoch for event in events if event.kind == "epoch"]
     assert epochs[:2] == [3, 1]
@@ -324,20 +340,22 @@ def test_force_computes_again(tiny: Suite, finished: Path, tmp_path: Path) -> No
 
 
 def test_a_part_of_a_suite_leaves_the_rest_incomplete(tiny: Suite, tmp_path: Path) -> None:
-    """Cells left out are shown as incomplete, never as zero, and computed later without touching the others."""
+    """Cells left out are shown as incomplete and without a number, and computed later without touching the others."""
     board, _ = run(tiny, tmp_path, only=["SGD"])
-    assert {row.status for row in board.rows if row.method == "RWP"} == {"incomplete"}
+    left_out = [row for row in board.rows if row.method == "RWP"]
+    assert {(row.status, row.accuracy, row.by_seed) for row in left_out} == {("incomplete", None, (None, None))}
     assert {row.status for row in board.rows if row.method == "SGD"} == {"ok"}
     board, events = run(tiny, tmp_path)
     assert board.failed == 0
     assert count(events, "epoch") == 6
 
 
-@pytest.mark.parametrize("what", ["cells", "epochs", "record", "weights gone"])
-def test_damage_costs_what_it_hit(what: str, tiny: Suite, finished: Path, tmp_path: Path) -> None:
-    """A damaged result, weight file or record is computed again, and the board is the same as before."""
+@pytest.mark.parametrize(("what", "epochs"), [("cells", 0), ("epochs", 3), ("record", 3), ("weights gone", 3)])
+def test_damage_costs_what_it_hit(what: str, epochs: int, tiny: Suite, finished: Path, tmp_path: Path) -> None:
+    """A damaged result is judged again, a damaged weight file or record trained again, no other training; the board is as before."""
     out = tmp_path / "copy"
     shutil.copytree(finished, out)
+    (out / "tiny" / "leaderboard.json").write_bytes(b"stale")
     (cell,) = [
         c
         for c in tiny.cells()
@@ -355,9 +373,10 @@ def test_damage_costs_what_it_hit(what: str, tiny: Suite, finished: Path, tmp_pa
         (training / "record.json").write_bytes(b"damaged")
     else:
         shutil.rmtree(training / "epochs")
-    board, _ = run(tiny, out)
+    board, events = run(tiny, out)
     assert board.failed == 0
     assert board_bytes(out) == board_bytes(finished)
+    assert [event.training for event in events if event.kind == "epoch"] == [cell.training.key] * epochs
 
 
 def test_missing_data_is_said_before_anything_is_trained(write_suite: Write, tmp_path: Path) -> None:
@@ -378,10 +397,16 @@ def test_a_device_that_is_not_there(name: str) -> None:
         find_device(name)
 
 
-def test_precision_auto_is_made_concrete(tiny: Suite) -> None:
-    """`auto` is resolved for the device before any key is made."""
-    auto = tiny.replace(recipe=tiny.recipe.replace(precision="auto")).for_device(torch.device("cpu"))
-    assert auto.recipe.precision in ("float32", "bfloat16")
+@pytest.mark.parametrize(("faster", "precision"), [(True, "bfloat16"), (False, "float32")])
+def test_precision_auto_is_made_concrete(
+    faster: bool, precision: str, tiny: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`auto` is bfloat16 where the device computes in it, else float32, and has the keys of that precision written out."""
+    monkeypatch.setattr("nrbench.suite.recipe.computes_in_bfloat16", lambda device: faster)
+    auto, written = (tiny.replace(recipe=tiny.recipe.replace(precision=each)) for each in ("auto", precision))
+    concrete = auto.for_device(torch.device("cpu"))
+    assert concrete.recipe.precision == precision
+    assert [cell.key for cell in concrete.cells()] == [cell.key for cell in written.cells()]
 
 
 def test_bfloat16_and_recalibration_run_through(write_suite: Write, registry: Any, tmp_path: Path) -> None:
@@ -398,11 +423,17 @@ def test_bfloat16_and_recalibration_run_through(write_suite: Write, registry: An
     assert len(board.rankings) == 4
 
 
-def test_run_takes_a_path_and_a_name(write_suite: Write, tmp_path: Path, finished: Path) -> None:
-    """`nrbench.run` takes a file, with settings, and returns what it wrote."""
-    board = nrbench.run(write_suite(), options=Options(out=tmp_path), settings=["seeds=1"])
-    assert board == Leaderboard.from_json(board.json_bytes()) or board.json_bytes() == board_bytes(tmp_path)
+@pytest.mark.parametrize("name", ["", "mine"], ids=["path", "name"])
+def test_run_takes_a_path_and_a_name(
+    name: str, write_suite: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`nrbench.run` takes a file or the name of a suite that comes along, with settings, and returns what it wrote."""
+    path = write_suite()
+    monkeypatch.setattr("nrbench.suite.suite.shipped_suites", lambda: {"mine": path})
+    board = nrbench.run(name or path, options=Options(out=tmp_path), settings=["seeds=1"])
+    assert board.json_bytes() == board_bytes(tmp_path)
     assert "fewer than 3 seeds" in board.flags
+    assert {len(row.by_seed) for row in board.rows} == {1}
 
 
 def test_one_job_holds_all_missing_cells_of_a_training(tiny: Suite, tmp_path: Path) -> None:
@@ -496,7 +527,7 @@ def test_a_full_disk_ends_the_run_and_blames_no_cell(tiny: Suite, finished: Path
 
 def test_a_training_resumed_elsewhere_is_flagged(tiny: Suite, tmp_path: Path) -> None:
     """A training that went on under another version of torch carries both, and the board says so."""
-    import nrbench.jobs.job as job_module
+    import nrbench.jobs.record as job_module
 
     def watch(happened: Event) -> None:
         if happened.kind == "epoch" and happened.epoch == 2:
@@ -505,8 +536,8 @@ def test_a_training_resumed_elsewhere_is_flagged(tiny: Suite, tmp_path: Path) ->
     here = job_module.environment(torch.device("cpu"))
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(job_module, "environment", lambda device: here.replace(torch="0.0"))
-        with pytest.raises(KeyboardInterrupt):
-            nrbench.run(tiny, options=Options(out=tmp_path), watch=watch)
+        with pytest.raises(KeyboardInterrupt), told(watch):
+            nrbench.run(tiny, options=Options(out=tmp_path))
     board, _ = run(tiny, tmp_path)
     assert {environment.torch for environment in board.environments} == {"0.0", here.torch}
     assert "mixed environments" in board.flags
@@ -533,8 +564,8 @@ def test_the_older_checkpoint_serves_when_the_latest_is_damaged(tiny: Suite, fin
             raise KeyboardInterrupt
 
     for out in ("damaged", "whole"):
-        with pytest.raises(KeyboardInterrupt):
-            nrbench.run(longer, options=Options(out=tmp_path / out), watch=watch)
+        with pytest.raises(KeyboardInterrupt), told(watch):
+            nrbench.run(longer, options=Options(out=tmp_path / out))
     (latest,) = (tmp_path / "damaged" / "store").rglob("checkpoint-4.safetensors")
     latest.write_bytes(latest.read_bytes()[:-3])
     _, events = run(longer, tmp_path / "damaged")
@@ -542,3 +573,48 @@ def test_the_older_checkpoint_serves_when_the_latest_is_damaged(tiny: Suite, fin
     run(longer, tmp_path / "whole")
     assert board_bytes(tmp_path / "damaged") == board_bytes(tmp_path / "whole")
     assert weights(tmp_path / "damaged") == weights(tmp_path / "whole")
+
+
+def test_recalibrated_rows_are_those_of_plain_torch(write_suite: Write, registry: Any, tmp_path: Path) -> None:
+    """Accuracies of both treatments of BatchNorm, clean and noisy, are those of stored weights displaced and judged by hand."""
+    from safetensors.torch import load_file
+
+    from nrbench.base.chance import EvaluationChance
+    from nrbench.families.dataset import hold_out
+
+    settings = ["backbones={MLP: null, ResNet: {name: resnet, depth: 8, width: 4}}", "evaluation.batch_norm=[frozen, recalibrated]",
+                "recipe.epochs=1", "methods.RWP=null", "selections.chosen=null"]  # fmt: skip
+    suite = load_suite(write_suite(), registry, settings=settings)
+    board, _ = run(suite, tmp_path)
+    data, (backbone,) = suite.datasets["synthetic"], suite.backbones.values()
+    splits = data.load(tmp_path)
+    kept, _ = hold_out(splits.train, suite.recipe.held_out, data.fingerprint)  # 116 images: one batch of calibration
+    seen, test = ((part.images.float() / 255 - 0.5) / 0.2 for part in (kept, splits.test))
+
+    def right(weights: dict[str, torch.Tensor], delta: Any, mode: str) -> int:
+        model = backbone.build(num_classes=4, input_shape=(1, 8, 8)).eval()
+        model.load_state_dict(weights)
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                parameter += delta.get(name, 0.0)
+            if mode == "recalibrated":
+                for norm in (m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)):
+                    norm.reset_running_stats()
+                    norm.momentum = None
+                model.train()(seen)
+            return int((model.eval()(test).argmax(1) == splits.test.labels).sum())
+
+    for row in board.rows:
+        noise, expected = suite.noise[row.noise], []
+        for seed in range(2):
+            key = suite.own_trainings[TrainingLabels("SGD", "ResNet", "synthetic", seed)].key
+            stored = load_file(tmp_path / "store" / "trainings" / key / "epochs" / "1.safetensors")
+            trainable = {
+                n: stored[n] for n, _ in backbone.build(num_classes=4, input_shape=(1, 8, 8)).named_parameters()
+            }
+            chips = [EvaluationChance(backbone.fingerprint, seed, "report", draw) for draw in range(row.draws)]
+            deltas = [noise.displacement(trainable, chance=chip) for chip in chips]
+            expected.append(100 / 64 * sum(right(stored, delta, row.batch_norm) for delta in deltas) / row.draws)
+        assert row.by_seed == pytest.approx(expected), (row.noise, row.batch_norm)
+    both = [{r.noise: r.by_seed for r in board.rows if r.batch_norm == mode} for mode in ("frozen", "recalibrated")]
+    assert all(both[0][noise] != both[1][noise] for noise in suite.noise), "the two treatments cannot be told apart"

@@ -156,3 +156,18 @@ def test_every_mistake_in_every_suite_is_shown(both: Path, registry: Registry) -
     assert problems(both, registry) == ["both.yaml:2:10 expected a list of suites"]
     both.write_text("name: both\ninclude: [there.yaml]\n")
     assert "there is no file" in problems(both, registry)[0]
+
+
+def test_what_is_in_no_key_is_in_no_comparison(both: Path, registry: Registry, tmp_path: Path) -> None:
+    """Suites of a collection that keep other epochs, or make checkpoints at other times, are of one recipe."""
+    alone = load_suite(both, registry)
+    second = both.parent / "second.yaml"
+    second.write_text(SECOND.replace("epochs: 3", "epochs: 3, keep_epochs: 0, checkpoint_every: 2"))
+    loaded = load_suite(both, registry)
+    recipes = [part.recipe for part in loaded.parts]
+    assert recipes[0].keep_epochs != recipes[1].keep_epochs
+    assert recipes[0] == recipes[1]
+    assert [cell.key for cell in loaded.cells()] == [cell.key for cell in alone.cells()]
+    assert set(loaded.cells()) == set(alone.cells())
+    second.write_text(SECOND.replace("epochs: 3", "epochs: 4"))
+    assert any("by another recipe" in problem for problem in problems(both, registry))

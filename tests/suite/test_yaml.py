@@ -137,3 +137,27 @@ def test_several_sweeps_make_their_product() -> None:
     inner = [{"s": 3}, {"s": 4}, 5]
     assert plain == [{"p": p, "q": {"r": r}} for p in (1, 2) for r in inner]
     assert [path for path, _ in sweeps(node)] == [("p",), ("q", "r"), ("q", "r", "s")]
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "column"),
+    [
+        ("datasets: {CIFAR-10 (JPEG, 20k): {name: npz}}", "CIFAR-10 (JPEG", 12),
+        ("a: {b: 1, c}", "c", 11),
+        ("a: {b: , c: 1}", "b", 5),
+    ],
+)
+def test_a_key_without_a_value_in_a_flow_map_is_said_to_be_one(text: str, key: str, column: int) -> None:
+    """A label with a comma becomes two keys: the first has no value, and the message says how to quote it."""
+    with pytest.raises(SuiteError) as caught:
+        parse(text, "suite.yaml")
+    (problem,) = caught.value.problems
+    assert problem.message == f"the key {key!r} has no value"
+    assert "quote a key that has one in it" in problem.hint
+    assert (problem.mark.line, problem.mark.column) == (1, column)
+
+
+def test_keys_that_say_null_or_are_quoted_are_whole() -> None:
+    """Null, `~`, an empty text and a quoted key with a comma are values and keys; in a block nothing stands for null."""
+    assert parse('{a: null, b: ~, c: "", "d, e": 1}', "x").plain() == {"a": None, "b": None, "c": "", "d, e": 1}
+    assert parse("a:\nb: 1\n", "x").plain() == {"a": None, "b": 1}

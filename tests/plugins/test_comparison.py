@@ -1,71 +1,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Literal
 
 import pytest
 from scipy import stats
 
-from nrbench import Claim, Comparison, Evidence, NoRowError, Place
-from nrbench.base.statistics import Estimate
-from nrbench.board.scope import published
-from nrbench.families.claim import checked
-from nrbench.families.evidence import Measured
-from nrbench.suite.reference import Printed
+from nrbench import Claim, Estimate, Evidence, Row, RowFilter, Suite, Verdict
+from nrbench.board.claims import claim_rows
+from nrbench_claims import Comparison, ComparisonClaim, NoRowError, RowSet
+from nrbench_claims.rows import rows_of
+from tests.rows import printed, row
 
 
-@dataclass(frozen=True)
-class Line:
-    """A row of a leaderboard, as far as claims look at it."""
-
-    method: str
-    by_seed: tuple[float | None, ...]
-    noise: str = "clean"
-    backbone: str = "net"
-    dataset: str = "data"
-    noise_std: float | None = None
-    chosen_by: float | None = field(default=None)
-
-    def __post_init__(self) -> None:
-        if self.chosen_by is None and None not in self.by_seed:
-            object.__setattr__(self, "chosen_by", self.accuracy)
-
-    @property
-    def accuracy(self) -> float | None:
-        known = [value for value in self.by_seed if value is not None]
-        return sum(known) / len(known) if known else None
-
-    @property
-    def weight_std(self) -> float | None:
-        return None
-
-    @property
-    def seeds(self) -> int:
-        return len(self.by_seed)
-
-
-class Given(Claim):
+class Given(ComparisonClaim):
     """A claim whose cells are given: each is the difference of two methods."""
 
     name: Literal["given"] = "given"
 
     cells: tuple[tuple[str, str], ...]
 
-    def comparisons(self, evidence: Evidence) -> Iterator[Comparison]:
+    def comparisons(self, evidence: RowSet) -> Iterator[Comparison]:
         for a, b in self.cells:
             try:
-                rows = evidence.one(Place(method=a)), evidence.one(Place(method=b))
+                rows = evidence.one(RowFilter(method=a)), evidence.one(RowFilter(method=b))
             except NoRowError as error:
                 yield Comparison(f"{a} over {b}", missing=str(error))
             else:
                 yield Comparison(f"{a} over {b}", ((1, rows[0]), (-1, rows[1])))
 
 
-A = Line("a", (81.0, 82.2, 80.9, 81.7, 81.4))
-B = Line("b", (80.0, 80.9, 80.1, 80.6, 80.2))
-C = Line("c", (80.0, 81.6, 80.1, 80.4, 80.9))
-ROWS = Measured([A, B, C], {}, {})
+A = row("a", (81.0, 82.2, 80.9, 81.7, 81.4))
+B = row("b", (80.0, 80.9, 80.1, 80.6, 80.2))
+C = row("c", (80.0, 81.6, 80.1, 80.4, 80.9))
+ROWS = Evidence([A, B, C])
+
+
+def checked(claim: Claim, evidence: Evidence) -> Verdict:
+    return claim.verdict(evidence)
 
 
 def claim(*cells: tuple[str, str], needs: Literal["all", "most"] = "all") -> Given:
@@ -73,11 +45,14 @@ def claim(*cells: tuple[str, str], needs: Literal["all", "most"] = "all") -> Giv
 
 
 def test_differences_are_paired() -> None:
-    """The effect and interval of one cell are those of scipy's paired test over seeds."""
+    """The effect and interval of a claim of one cell, and of that cell, are those of scipy's paired test over seeds."""
     found = checked(claim(("a", "b")), ROWS)
     oracle = stats.ttest_rel(A.by_seed, B.by_seed)
+    differences = [a - b for a, b in zip(A.by_seed, B.by_seed, strict=True)]
     assert (found.verdict, found.reading) == ("supported", "1 of 1")
-    assert found.interval == pytest.approx(tuple(oracle.confidence_interval()))
+    for each in (found, found.cells[0]):
+        assert each.effect == pytest.approx(sum(differences) / 5)
+        assert each.interval == pytest.approx(tuple(oracle.confidence_interval()))
 
 
 def test_all_cells_are_needed_or_most() -> None:
@@ -99,8 +74,8 @@ def test_one_resolved_cell_against_it_contradicts_a_claim_about_all() -> None:
 
 def test_holm_is_over_the_cells() -> None:
     """A cell that is significant by itself is not resolved among so many that are not."""
-    close = Line("d", tuple(value - shift for value, shift in zip(A.by_seed, (0.1, 0.4, 0.1, 0.5, 0.3), strict=True)))
-    rows = Measured([A, B, C, close], {}, {})
+    close = row("d", tuple(value - shift for value, shift in zip(A.by_seed, (0.1, 0.4, 0.1, 0.5, 0.3), strict=True)))
+    rows = Evidence([A, B, C, close])
     assert stats.ttest_rel(A.by_seed, close.by_seed).pvalue < 0.05
     alone, among = claim(("a", "d")), claim(("a", "d"), *[("c", "b")] * 9)
     assert [checked(each, rows).cells[0].resolved for each in (alone, among)] == [True, False]
@@ -119,16 +94,16 @@ def test_the_effect_is_the_mean_over_cells_with_the_interval_of_that_mean() -> N
     "rows",
     [
         [A],
-        [A, Line("b", (None,) * 5)],
-        [A, Line("b", (80.0, 80.9, None, 80.6, 80.2), chosen_by=80.0)],
+        [A, row("b", (None,) * 5)],
+        [A, row("b", (80.0, 80.9, None, 80.6, 80.2))],
         [],
     ],
     ids=["no row", "no result", "a seed is missing", "nothing"],
 )
-def test_a_claim_about_something_missing_is_undecided(rows: list[Line]) -> None:
+def test_a_claim_about_something_missing_is_undecided(rows: list[Row]) -> None:
     """Whatever the rest says, it is never supported nor contradicted, and the reason names the row."""
     for cells in ((("a", "b"),), (("a", "b"), ("b", "a"))):
-        found = checked(claim(*cells), Measured(rows, {}, {}))
+        found = checked(claim(*cells), Evidence(rows))
         assert found.verdict == "undecided"
         assert ("b" if rows else "a") in found.reason
         assert found.cells[0].agrees == "missing"
@@ -146,12 +121,12 @@ def test_one_missing_cell_leaves_it_undecided_whatever_the_others_say() -> None:
 def test_what_a_claim_raises_of_its_own_makes_it_undecided() -> None:
     """A claim that finds nothing at all to compare is one cell, which is missing."""
 
-    class Empty(Claim):
+    class Empty(ComparisonClaim):
         """A claim without rows."""
 
         name: Literal["empty"] = "empty"
 
-        def comparisons(self, evidence: Evidence) -> Iterator[Comparison]:
+        def comparisons(self, evidence: RowSet) -> Iterator[Comparison]:
             raise NoRowError("there is nothing")
             yield  # pragma: no cover
 
@@ -162,37 +137,25 @@ def test_what_a_claim_raises_of_its_own_makes_it_undecided() -> None:
 def test_printed_numbers_are_not_paired_and_tie_within_rounding() -> None:
     """Welch's test decides, a difference of the last digit printed is a tie, and a number printed twice counts once."""
 
-    def printed(method: str, accuracy: float, std: float, table: str = "1") -> Printed:
-        return Printed(
-            table=table,
-            dataset="d",
-            backbone="net",
-            method=method,
-            noise="n",
-            accuracy=accuracy,
-            weight_std=std,
-            seeds=3,
-        )
-
-    rows = [printed("a", 77.65, 0.05), printed("b", 77.64, 0.36), printed("a", 60.0, 1.0, table="2")]
-    found = checked(claim(("a", "b")), published(rows, ["1"], methods={}, noise={}))
+    tables = {"1": [printed("a", 77.65, 0.05), printed("b", 77.64, 0.36)], "2": [printed("a", 60.0, 1.0)]}
+    found = checked(claim(("a", "b")).replace(reference_tables=("1",)), Evidence(tables=tables))
     assert (found.reading, found.verdict) == ("0 of 1, 1 tied", "undecided")
     oracle = stats.ttest_ind_from_stats(77.65, 0.05, 3, 77.64, 0.36, 3, equal_var=False)
     assert found.interval == pytest.approx(
         tuple(0.01 + 0.01 / oracle.statistic * stats.t.ppf(q, 2.0771) for q in (0.025, 0.975)), rel=1e-3
     )
-    assert published(rows, [], methods={}, noise={}).one(Place(method="a")).accuracy == 77.65
+    assert rows_of(Evidence(tables=tables), ()).one(RowFilter(method="a")).accuracy == 77.65
 
 
 def test_an_estimate_may_stand_in_the_place_of_rows() -> None:
     """A claim about something other than accuracies brings its own estimate, and several have a mean without interval."""
 
-    class Own(Claim):
+    class Own(ComparisonClaim):
         """A claim with estimates of its own."""
 
         name: Literal["own"] = "own"
 
-        def comparisons(self, evidence: Evidence) -> Iterator[Comparison]:
+        def comparisons(self, evidence: RowSet) -> Iterator[Comparison]:
             yield Comparison("x", estimate=Estimate(0.1, (0.05, 0.15), 0.001))
             yield Comparison("y", estimate=Estimate(0.3, (0.2, 0.4), 0.001))
 
@@ -202,11 +165,7 @@ def test_an_estimate_may_stand_in_the_place_of_rows() -> None:
 
 def test_a_printed_number_in_several_cells_is_one_number() -> None:
     """The interval of the mean over cells adds up each number's weights first; a number less itself is exactly nothing."""
-    printed = [
-        Printed(dataset="d", backbone="net", method=m, noise="n", accuracy=a, weight_std=s, seeds=3)
-        for m, a, s in (("a", 60.0, 3.0), ("b", 50.0, 0.1), ("c", 40.0, 0.1))
-    ]
-    rows = published(printed, [], methods={}, noise={})
+    rows = Evidence(tables={"": [printed("a", 60.0, 3.0), printed("b", 50.0, 0.1), printed("c", 40.0, 0.1)]})
     found = checked(claim(("a", "b"), ("a", "c")), rows)
     parts = [3.0**2 / 3, 0.05**2 / 3, 0.05**2 / 3]
     half = stats.t.ppf(0.975, sum(parts) ** 2 / sum(part**2 / 2 for part in parts)) * sum(parts) ** 0.5
@@ -215,16 +174,18 @@ def test_a_printed_number_in_several_cells_is_one_number() -> None:
     assert (same.effect, same.interval, same.reading) == (0.0, None, "0 of 1, 1 tied")
 
 
-def test_a_claim_that_raises_costs_nothing_else() -> None:
+def test_a_claim_that_raises_costs_nothing_else(tiny: Suite) -> None:
     """What a plugin's claim raises is the reason that it is undecided."""
 
-    class Broken(Claim):
+    class Broken(ComparisonClaim):
         """A claim that cannot count."""
 
         name: Literal["broken"] = "broken"
 
-        def comparisons(self, evidence: Evidence) -> Iterator[Comparison]:
+        def comparisons(self, evidence: RowSet) -> Iterator[Comparison]:
             yield Comparison("x", ((1 / 0, evidence.rows[0]),))
 
-    found = checked(Broken(text="x"), ROWS)
-    assert (found.verdict, found.reason) == ("undecided", "ZeroDivisionError: division by zero")
+    suite = tiny.replace(claims={"broken": Broken(text="x"), "given": claim(("a", "b"))})
+    broken, given = (each.measured for each in claim_rows(suite, [A, B], None))
+    assert (broken.verdict, broken.reason) == ("undecided", "ZeroDivisionError: division by zero")
+    assert given.verdict == "supported"

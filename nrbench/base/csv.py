@@ -1,0 +1,49 @@
+"""CSV files of numbers, read into models."""
+
+from __future__ import annotations
+
+import csv
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from nrbench.base.component import Frozen
+
+Model = TypeVar("Model", bound=Frozen)
+
+
+def csv_models(content: bytes, model: type[Model]) -> tuple[Model, ...]:
+    """Return a model for each line of a CSV file, whose columns are fields of it; `#` starts a comment.
+
+    Raise `ValueError` with the line that is wrong and what is wrong with it.
+    """
+    lines = [
+        (number, _values(line, number))
+        for number, line in enumerate(content.decode("utf-8-sig").splitlines(), start=1)
+        if line.strip() and not line.strip().startswith("#")
+    ]
+    if len(lines) < 2:
+        raise ValueError("it has no numbers")
+    (_, header), *rows = lines
+    fields = model.model_fields
+    required = {name for name, info in fields.items() if info.is_required()}
+    if not required <= set(header) <= set(fields) or len(set(header)) < len(header):
+        raise ValueError(f"its first line should be {','.join(fields)}, not {','.join(header)}")
+    return tuple(_model(model, header, row, number) for number, row in rows)
+
+
+def _values(line: str, number: int) -> list[str]:
+    try:
+        return [cell.strip() for cell in next(csv.reader([line], strict=True))]
+    except csv.Error as error:
+        raise ValueError(f"line {number}: {error}") from None
+
+
+def _model(model: type[Model], header: list[str], row: list[str], number: int) -> Model:
+    if len(row) != len(header):
+        raise ValueError(f"line {number} has {len(row)} values, not {len(header)}")
+    try:
+        return model.model_validate_strings({name: value for name, value in zip(header, row, strict=True) if value})
+    except ValidationError as error:
+        detail = error.errors(include_url=False)[0]
+        raise ValueError(f"line {number}: {'.'.join(map(str, detail['loc']))}: {detail['msg']}") from None

@@ -1,0 +1,50 @@
+"""Claims of a suite, checked against its rows and against what was printed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from nrbench.base.component import Frozen
+from nrbench.families.claim import Claim, Evidence, Verdict
+from nrbench.families.row import BatchNorm, Row
+from nrbench.suite.suite import Benchmark
+
+
+class ClaimRow(Frozen):
+    """A claim, what was measured of it and, where there is a reference, what the printed numbers say."""
+
+    suite: str
+    claim: str
+    text: str
+    source: str
+    selection: str
+    batch_norm: BatchNorm
+    measured: Verdict
+    reference: Verdict | None
+
+
+def claim_rows(
+    benchmark: Benchmark, rows: Sequence[Row], printed: Mapping[str, Sequence[Row]] | None
+) -> Iterator[ClaimRow]:
+    """Yield every claim of a suite with its verdicts on rows of one selection and treatment of BatchNorm."""
+    methods, noise = benchmark.section("methods"), benchmark.section("noise")
+    measured = Evidence(rows, methods, noise)
+    reference = None if printed is None else Evidence((), methods, noise, printed)
+    for label, claim in benchmark.claims.items():
+        yield ClaimRow(
+            suite=benchmark.name,
+            claim=label,
+            text=claim.text,
+            source=claim.source,
+            selection=rows[0].selection,
+            batch_norm=rows[0].batch_norm,
+            measured=_verdict(claim, measured),
+            reference=None if reference is None else _verdict(claim, reference),
+        )
+
+
+def _verdict(claim: Claim, evidence: Evidence) -> Verdict:
+    try:
+        return claim.verdict(evidence)
+    except Exception as error:  # a plugin's own: its claim is undecided, and the rest of the board stands
+        return Verdict(reason=f"{type(error).__name__}: {error}")

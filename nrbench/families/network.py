@@ -1,0 +1,189 @@
+"""Networks: a model at w or w + δ, and what may be asked of it without changing it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from nrbench.base.chance import EvaluationChance
+from nrbench.families.dataset import Images
+from nrbench.families.displacement import NONE, Weights, moved
+from nrbench.families.noise import NoiseModel
+from nrbench.families.step import Criterion
+
+CALIBRATION_BATCH = 256
+
+States = Callable[[int], Weights]
+"""What stands in for the model's own parameters and buffers at each read, each batch 0, 1, … of a pass."""
+
+
+def _own(read: int) -> Weights:
+    return NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A model in evaluation mode at w or w + δ, and what may be asked of it without changing it."""
+
+    model: nn.Module
+    prepare: Callable[[Tensor], Tensor]
+    """Turns uint8 images into the float tensors that the model sees."""
+    criterion: Criterion
+    batch: int
+    """Images in a forward pass."""
+    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
+    loaded: Weights = field(default_factory=dict, repr=False)
+    """The parameters and buffers that the model was given, to be given it again should a noise model write to them."""
+    displaced: bool = False
+    """Whether there is any δ."""
+    displacement_norm: float | None = None
+    """‖δ‖, where it was asked for."""
+    _states: States = field(default=_own, repr=False)
+
+    def load(self, weights: Weights) -> Network:
+        """Return the network with these parameters and buffers, which are written into its model."""
+        copy_into(self.model, weights)
+        return replace(self, loaded=weights)
+
+    def weights(self) -> Weights:
+        """Return the trainable weights w, detached, by name."""
+        return {name: p.detach() for name, p in self.model.named_parameters() if p.requires_grad}
+
+    def at(self, delta: Weights = NONE) -> Network:
+        """Return the network at w + δ; δ is added up once, here, and w itself is never written."""
+        with torch.no_grad():
+            state = moved(self.model, delta)
+        return replace(self, _states=lambda read: state, displaced=bool(delta))
+
+    def under(self, noise: NoiseModel, chip: EvaluationChance, *, measure: bool = False) -> Network:
+        """Return the network as a simulated chip holds it, read anew in each batch where the noise model asks for that.
+
+        While images pass there is memory for the chip's numbers and for w + δ, each of the size of the model. With
+        `measure` it knows ‖δ‖, that of the first read. Raise `ValueError`, with the weights as they were, if the noise
+        model wrote to them.
+        """
+        delta = self._drawn(noise, chip.anew())
+        length = norm(delta.values()) if measure else None
+        network = replace(self.at(delta), displacement_norm=length)
+        if not noise.rereads:
+            return network
+        return replace(network, _states=lambda read: moved(self.model, self._drawn(noise, chip.anew(reads=read))))
+
+    def recalibrated(self, images: Images) -> Network:
+        """Return the network with BatchNorm's running statistics estimated anew on images, at its own w + δ."""
+        state = self._states(0)
+        batches = (self.prepare(part) for part in images.images.tensor_split(-(-len(images) // CALIBRATION_BATCH)))
+        whole = {**state, **estimated_statistics(self.model, state, batches, self.autocast)}
+        return replace(self, _states=lambda read: whole)
+
+    # -- what may be asked of it --------------------------------------------------------------------------------------
+
+    @torch.inference_mode()
+    def counts(self, images: Images) -> int:
+        """Return how many images are classified rightly; an output that is not finite is a wrong answer."""
+        right = torch.zeros((), dtype=torch.int64, device=images.labels.device)
+        for logits, labels in self._outputs(images):
+            right += ((logits.argmax(1) == labels) & logits.isfinite().all(1)).sum()
+        return int(right.item())
+
+    @torch.inference_mode()
+    def losses(self, images: Images) -> Tensor:
+        """Return the loss of each image: float tensor (count,)."""
+        found = [self.criterion(logits.float(), labels, reduction="none") for logits, labels in self._outputs(images)]
+        return torch.cat(found)
+
+    def gradient(self, images: Images) -> Weights:
+        """Return the gradient of the mean loss over images with respect to the weights, at w + δ."""
+        total = {name: torch.zeros_like(weight) for name, weight in self.weights().items()}
+        for read, (batch, labels) in enumerate(self._batches(images)):
+            state = {**self.weights(), **self._states(read)}
+            leaves = {name: state[name].detach().requires_grad_() for name in total}
+            with self.autocast():
+                logits = functional_call(self.model, {**state, **leaves}, (batch,))
+            loss = self.criterion(logits.float(), labels, reduction="none").sum() / len(images)
+            found = torch.autograd.grad(loss, tuple(leaves.values()), allow_unused=True, materialize_grads=True)
+            for name, part in zip(leaves, found, strict=True):
+                total[name] += part
+        return total
+
+    # -- how it is done -----------------------------------------------------------------------------------------------
+
+    def _outputs(self, images: Images) -> Iterator[tuple[Tensor, Tensor]]:
+        for read, (batch, labels) in enumerate(self._batches(images)):
+            state = self._states(read)
+            with self.autocast():
+                yield functional_call(self.model, dict(state), (batch,)) if state else self.model(batch), labels
+
+    def _batches(self, images: Images) -> Iterator[tuple[Tensor, Tensor]]:
+        parts = zip(torch.split(images.images, self.batch), torch.split(images.labels, self.batch), strict=True)
+        return ((self.prepare(batch), labels) for batch, labels in parts)
+
+    def _drawn(self, noise: NoiseModel, chance: EvaluationChance) -> Weights:
+        weights = self.weights()
+        before = [weight._version for weight in weights.values()]
+        with torch.no_grad():
+            delta = noise.displacement(weights, chance=chance)
+        if [weight._version for weight in weights.values()] != before:
+            copy_into(self.model, self.loaded)
+            raise ValueError(f"{noise.name} wrote to the weights it was given")
+        return delta
+
+
+def copy_into(model: nn.Module, weights: Weights) -> None:
+    """Write stored weights into a model, keeping its memory format: load_state_dict(assign=True) would change it.
+
+    Raise `ValueError` for weights of another network.
+    """
+    own = model.state_dict()
+    unlike = own.keys() ^ weights.keys()
+    unlike |= {name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape}
+    if unlike:
+        some = ", ".join(sorted(unlike)[:3]) + (" …" if len(unlike) > 3 else "")
+        raise ValueError(f"weights of another network: missing, unknown or of another shape are {len(unlike)}: {some}")
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(weights[name])
+
+
+def estimated_statistics(
+    model: nn.Module,
+    weights: Weights,
+    batches: Iterable[Tensor],
+    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+) -> dict[str, Tensor]:
+    """Return all buffers of a model, those of BatchNorm's running statistics estimated anew at these weights.
+
+    They are a cumulative average over the batches. `weights` stand in for the model's own; the model keeps its buffers.
+    """
+    norms = {n: m for n, m in model.named_modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)}
+    anew = {f"{name}.{buffer}" for name, norm in norms.items() for buffer, _ in norm.named_buffers()}
+    buffers = {
+        name: torch.zeros_like(buffer) if name in anew else buffer.clone() for name, buffer in model.named_buffers()
+    }
+    state = {**weights, **buffers}
+    momenta = {name: norm.momentum for name, norm in norms.items()}
+    try:
+        for norm in norms.values():
+            norm.train()
+            norm.momentum = None  # a cumulative average
+        with torch.no_grad():
+            for batch in batches:
+                with autocast():
+                    functional_call(model, state, (batch,))
+    finally:
+        for name, norm in norms.items():
+            norm.eval()
+            norm.momentum = momenta[name]
+    return buffers
+
+
+def norm(tensors: Iterable[Tensor]) -> float:
+    """Return the Euclidean norm of several tensors together."""
+    each = list(tensors)
+    return float(torch.stack(torch._foreach_norm(each)).double().norm()) if each else 0.0

@@ -1,0 +1,79 @@
+"""Probes: what is measured of a network after an epoch, without changing its training."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Self
+
+from nrbench.base.chance import Chips
+from nrbench.base.component import Component, canonical_fields
+from nrbench.families.dataset import Images
+from nrbench.families.network import Network
+from nrbench.families.noise import NoiseModel
+
+Splits = Mapping[Literal["train", "validation", "test"], Images]
+"""The images that a probe may look at, shuffled once so that their order does not follow the classes."""
+
+
+class Probe(Component, family="probes"):
+    """Family: numbers measured of a network after each epoch. They are in no key of a training, and change nothing in it.
+
+    What a probe asked for later needs is measured on the weights that were kept, so that nothing is trained again.
+    """
+
+    @abstractmethod
+    def measured(self, network: Network, data: Splits, chips: Chips) -> dict[str, float]:
+        """Return finite numbers by name; all randomness is drawn from `chips`."""
+
+    @classmethod
+    def measured_together(
+        cls, probes: Sequence[Self], network: Network, data: Splits, chips: Chips
+    ) -> list[dict[str, float]]:
+        """Return what each of several probes of this class measures; where they can share work, override it."""
+        return [probe.measured(network, data, chips) for probe in probes]
+
+
+class Scoring(Probe):
+    """How many images of a split are classified rightly under a noise model: what epochs are chosen by.
+
+    The split, shuffled once, is cut into `draws` chunks and chunk m meets selection draw m: one pass over the images whose
+    expectation is the accuracy under noise, with a variance of s²/draws + p(1-p)/N, where s is the standard deviation
+    between draws.
+    """
+
+    name: Literal["scoring"] = "scoring"
+
+    on: Literal["validation", "test"] = "validation"
+    """The images."""
+    draws: int = 50
+    """Into how many chunks they are cut; there are never more than images."""
+    noise: NoiseModel
+    """What the weights meet."""
+
+    def measured(self, network: Network, data: Splits, chips: Chips) -> dict[str, float]:
+        (found,) = self.measured_together([self], network, data, chips)
+        return found
+
+    @classmethod
+    def measured_together(
+        cls, probes: Sequence[Self], network: Network, data: Splits, chips: Chips
+    ) -> list[dict[str, float]]:
+        """Scorings of one split and number of draws share each chip's random numbers."""
+        correct = dict.fromkeys(probes, 0)
+        for on, draws in dict.fromkeys((probe.on, probe.draws) for probe in probes):
+            images = data[on]
+            alike = [probe for probe in correct if (probe.on, probe.draws) == (on, draws)]
+            chunks = min(draws, len(images))
+            parts = zip(images.images.tensor_split(chunks), images.labels.tensor_split(chunks), strict=True)
+            for draw, part in enumerate(parts):
+                chip = chips.chip("selection", draw)
+                for probe in alike:
+                    correct[probe] += network.under(probe.noise, chip).counts(Images(*part))
+        return [{"correct": correct[probe]} for probe in probes]
+
+    def identity(self) -> Any:
+        """Return its fields as they stood in records before scorings were components; then its version."""
+        fields = canonical_fields(self)
+        del fields["name"]
+        return fields if self.version == 1 else fields | {"version": self.version}

@@ -1,0 +1,68 @@
+"""The tables that a suite asks for, as sheets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nrbench.board.tables import Beside, PivotCell, PivotTable
+from nrbench.report.sheet import Entry, Head, Line, Sheet, Style, uncertainties
+
+ABOVE = "↗"
+"""Marks a cell beyond the staircase."""
+
+
+def asked_table(table: PivotTable) -> Sheet:
+    """Return the sheet of a table, with how its epochs were chosen in its title."""
+    extra = "" if table.batch_norm == "frozen" else ", BatchNorm recalibrated"
+    columns = zip(table.columns, table.groups, table.noises, strict=True)
+    return Sheet(
+        title=f"{table.title} ({table.selection}{extra})",
+        first="",
+        heads=tuple(Head(label, group, noise) for label, group, noise in columns),
+        lines=tuple(Line(line.label, tuple(map(_entry, line.cells)), line.group) for line in table.lines),
+        notes=tuple(_notes(table)),
+    )
+
+
+def _entry(cell: PivotCell | None) -> Entry:
+    if cell is None:
+        return Entry()
+    number = cell.status if cell.accuracy is None else f"{cell.accuracy:.2f}"
+    below: tuple[str, ...] = ()
+    if cell.accuracy is not None:
+        below = uncertainties(cell.noise_std, cell.weight_std) + ((f"({cell.status})",) if cell.status != "ok" else ())
+    if cell.tried > 1 and cell.method:
+        below += (cell.method,)
+    if cell.reference is not None:
+        below += (_printed(cell.reference),)
+    marks: dict[Style, bool] = {
+        "failed": cell.accuracy is None,
+        "best": cell.bold,
+        "second": cell.underlined,
+        "above": cell.above,
+    }
+    styles = tuple(style for style, applies in marks.items() if applies)
+    text = f"{number} {ABOVE}" if cell.above else number
+    return Entry(text, below, styles, accuracy=cell.accuracy, spread=cell.weight_std)
+
+
+def _printed(beside: Beside) -> str:
+    """Return the number that was printed and how far off it is."""
+    text = " ".join([f"{beside.accuracy:.2f}", *uncertainties(beside.noise_std, beside.weight_std)])
+    return text if beside.difference is None else f"{text} ({beside.difference:+.1f} u)"
+
+
+def _notes(table: PivotTable) -> Iterator[str]:
+    if table.note:
+        yield table.note
+    cells = [cell for line in table.lines for cell in line.cells if cell is not None]
+    if any(cell.above for cell in cells):
+        yield f"Cells beyond the staircase are marked {ABOVE}."
+    if table.chosen_on:
+        tried = sorted({cell.tried for cell in cells if cell.tried > 1})
+        where = "validation, together with the epoch" if table.chosen_on == "validation" else "test, as in the paper"
+        yield f"The best of each group of {' or '.join(map(str, tried))} methods is chosen on {where}."
+    if table.uneven:
+        yield "More was tried for some groups than for others."
+    if any(cell.reference for cell in cells):
+        yield "Below each number the printed one, and the difference in units of the combined uncertainty over seeds."

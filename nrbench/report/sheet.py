@@ -1,0 +1,111 @@
+"""Sheets: every table that a reader sees, whatever it is shown in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from nrbench.base.component import Frozen
+
+Style = Literal["best", "second", "above", "failed", "supported", "contradicted", "undecided", ""]
+"""What stands out: the best and the second of a column, what lies beyond a staircase, what has no result, a verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One place in a sheet."""
+
+    text: str = ""
+    below: tuple[str, ...] = ()
+    """Small print under it."""
+    styles: tuple[Style, ...] = ()
+    details: tuple[str, ...] = ()
+    """What is shown on demand, or behind the sheet where nothing can be asked for."""
+    accuracy: float | None = None
+    """In percent, where it is one."""
+    spread: float | None = None
+    """Its weight uncertainty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What stands above a column."""
+
+    label: str
+    group: str = ""
+    """What stands above columns that belong together."""
+    noise: str | None = None
+    """The noise model that the column is about, where it is one."""
+    wide: bool = False
+    """Whether sentences stand in the column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a sheet."""
+
+    label: str
+    entries: tuple[Entry, ...]
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A table: `first` stands above the labels of the lines."""
+
+    title: str
+    first: str
+    heads: tuple[Head, ...]
+    lines: tuple[Line, ...]
+    notes: tuple[str, ...] = ()
+    """What a reader has to know, shown below."""
+    folded: bool = False
+    """Whether it is opened on demand, and left out where nothing can be asked for."""
+
+
+def text_lines(rows: Sequence[Sequence[str]]) -> tuple[Line, ...]:
+    """Return lines of plain texts; the first of each is its label."""
+    return tuple(Line(first, tuple(map(Entry, rest))) for first, *rest in rows)
+
+
+def heads(*labels: str) -> tuple[Head, ...]:
+    """Return heads that are labels alone."""
+    return tuple(map(Head, labels))
+
+
+def shown(value: Any, digits: int = 2) -> str:
+    """Return a value as a reader sees it: a number with so many decimals, an interval as two of them, nothing for None."""
+    if value is None or value == ():
+        return ""
+    if isinstance(value, float):
+        return f"{value:.{digits}f}"
+    if isinstance(value, tuple):
+        joint = " to " if isinstance(value[0], float) else " "
+        return joint.join(shown(item, digits) for item in value)
+    if isinstance(value, Frozen):
+        return " ".join(filter(None, _parts(value, digits)))
+    return printable(str(value))
+
+
+def _parts(value: Frozen, digits: int) -> Iterator[str]:
+    for name in type(value).model_fields:
+        item = getattr(value, name)
+        yield (
+            f"({shown(item, digits)})"
+            if isinstance(item, tuple)
+            else ""
+            if isinstance(item, str)
+            else shown(item, digits)
+        )
+
+
+def uncertainties(noise: float | None, weight: float | None) -> tuple[str, ...]:
+    """Return ± over noise draws and ± over seeds, as far as they exist, as one text."""
+    known = " ".join(f"±{value:.2f}" for value in (noise, weight) if value is not None)
+    return (known,) if known else ()
+
+
+def printable(text: str) -> str:
+    """Return a text without control characters, on one line."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)

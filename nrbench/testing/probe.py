@@ -1,0 +1,48 @@
+"""Checks of probes."""
+
+from __future__ import annotations
+
+from math import isfinite
+from pathlib import Path
+
+import torch
+
+from nrbench.base.chance import Chips
+from nrbench.families.network import Network
+from nrbench.families.probe import Probe
+from nrbench.jobs.data import Data
+from nrbench.jobs.job import evaluation_network
+from nrbench.suite.cell import Training
+from nrbench.suite.recipe import Recipe
+from nrbench.testing.samples import Plain, SmallDataset, SmallNetwork, same
+
+
+def check_probe_leaves_the_network_alone(probe: Probe) -> None:
+    """Weights, buffers, gradients and the mode of every module are what they were, and torch's own generator too."""
+    network, data, chips = _initial()
+    before = {name: tensor.clone() for name, tensor in network.model.state_dict().items()}
+    state = torch.get_rng_state()
+    probe.measured(network, data.splits, chips)
+    assert same(dict(network.model.state_dict()), before), "it changed a weight or a buffer"
+    assert all(parameter.grad is None for parameter in network.model.parameters()), "it left a gradient behind"
+    assert not any(module.training for module in network.model.modules()), "it left a module in training mode"
+    assert torch.equal(torch.get_rng_state(), state), "it used torch's own generator: draw from `chips`"
+
+
+def check_probe_measures_numbers(probe: Probe) -> None:
+    """It measures finite numbers, the same ones again, also together with another of its class."""
+    network, data, chips = _initial()
+    found = probe.measured(network, data.splits, chips)
+    assert found, "it measures nothing"
+    assert all(isfinite(value) for value in found.values()), f"it measures {found}"
+    both = type(probe).measured_together([probe, probe], network, data.splits, chips)
+    assert both == [found, found], f"measured again it is {both}, not twice {found}"
+
+
+def _initial() -> tuple[Network, Data, Chips]:
+    training = Training(SmallDataset(), SmallNetwork(), Plain(), Recipe(evaluation_batch=16), seed=0)
+    data = Data.of(training, Path(), torch.device("cpu"))
+    return evaluation_network(training, data), data, Chips("backbone", 0, data.device)
+
+
+CHECKS = (check_probe_leaves_the_network_alone, check_probe_measures_numbers)
