@@ -22,13 +22,13 @@ def csv_models(content: bytes, model: type[Model]) -> tuple[Model, ...]:
         for number, line in enumerate(content.decode("utf-8-sig").splitlines(), start=1)
         if line.strip() and not line.strip().startswith("#")
     ]
-    if len(lines) < 2:
-        raise ValueError("it has no numbers")
-    (_, header), *rows = lines
+    (_, header), *rows = lines or [(1, [])]
     fields = model.model_fields
     required = {name for name, info in fields.items() if info.is_required()}
     if not required <= set(header) <= set(fields) or len(set(header)) < len(header):
-        raise ValueError(f"its first line should be {','.join(fields)}, not {','.join(header)}")
+        raise ValueError(f"its first line should be {','.join(fields)}, not {','.join(header) or 'nothing'}")
+    if not rows:
+        raise ValueError("it has no numbers")
     return tuple(_model(model, header, row, number) for number, row in rows)
 
 

@@ -73,7 +73,11 @@ class Network:
         network = replace(self.at(delta), displacement_norm=length)
         if not noise.rereads:
             return network
-        return replace(network, _states=lambda read: moved(self.model, self._drawn(noise, chip.anew(reads=read))))
+        return replace(
+            network,
+            _states=lambda read: moved(self.model, self._drawn(noise, chip.anew(reads=read))),
+            displaced=True,  # even if the first read displaces nothing
+        )
 
     def recalibrated(self, images: Images) -> Network:
         """Return the network with BatchNorm's running statistics estimated anew on images, at its own w + δ."""

@@ -100,7 +100,7 @@ def _executed(work: Plan, setting: Setting, options: Options) -> dict[str, CellR
             )
             result = {cell.key: reason for cell in job.cells}
         for key, one in result.items():
-            if not store.has(key):  # the worker has no disk in common with this process, or its job failed as a whole
+            if isinstance(one, CellFailure) or not store.has(key):  # the worker may have no disk in common with us
                 store.put(key, one)
         results |= result
         setting.tell(Event(training=job.training.key, kind="finished"))

@@ -11,11 +11,13 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from nrbench import Dataset, Images, Method, Splits, State
-from nrbench.base.chance import TrainingChance
+from nrbench.base.chance import Chips, TrainingChance
+from nrbench.families.network import Network
 from nrbench.families.step import Step
 from nrbench.jobs.batches import Normalisation
+from nrbench.jobs.data import Data
 from nrbench.jobs.device import autocast
-from nrbench.jobs.network import Judge
+from nrbench.jobs.job import evaluation_network
 from nrbench.jobs.train import initial_model
 from nrbench.suite.cell import Training
 from nrbench.suite.recipe import Recipe
@@ -30,42 +32,43 @@ DATASET: Dataset = Synthetic(classes=100, channels=3, size=32)
 TRAINING = Training(DATASET, ResNet(depth=18), SGD(), RECIPE, 0)
 
 
-def resnet18() -> nn.Module:
-    """A ResNet-18 for 32×32 images and 100 classes, as nrbench makes it."""
-    return initial_model(TRAINING, 100, torch.Size((1, 3, 32, 32)), CPU)
+QUICK = Training(DATASET, ResNet(depth=8, stem_stride=2), SGD(), RECIPE, 0)
+"""A training of the quickstart's ResNet-8."""
+CHIPS = Chips(TRAINING.backbone.fingerprint, 0, CPU)
 
 
-def images(count: int) -> Images:
+def images(count: int, *, channels: int = 3, size: int = 32, classes: int = 100) -> Images:
     """Random images."""
     chance = torch.Generator().manual_seed(0)
-    pixels = torch.randint(0, 256, (count, 3, 32, 32), dtype=torch.uint8, generator=chance)
-    return Images(pixels, torch.arange(count) % 100).to(CPU)
-
-
-def normalisation(data: Images) -> Normalisation:
-    """The normalisation of such images."""
-    return Normalisation.of(Splits(data, data, 100, (0.5,) * 3, (0.25,) * 3), RECIPE, CPU)
-
-
-def judge() -> Judge:
-    """A judge of a ResNet-18."""
-    return Judge(resnet18(), TRAINING, normalisation(images(2)), CPU)
+    pixels = torch.randint(0, 256, (count, channels, size, size), dtype=torch.uint8, generator=chance)
+    return Images(pixels, torch.arange(count) % classes)
 
 
 def small_images(count: int) -> Images:
     """Random images of the size of Fashion-MNIST's."""
-    chance = torch.Generator().manual_seed(0)
-    return Images(
-        torch.randint(0, 256, (count, 1, 28, 28), dtype=torch.uint8, generator=chance), torch.arange(count) % 10
-    )
+    return images(count, channels=1, size=28, classes=10)
 
 
-def small_judge() -> Judge:
-    """A judge of the quickstart's ResNet-8."""
-    training = Training(DATASET, ResNet(depth=8, stem_stride=2), SGD(), RECIPE, 0)
-    data = small_images(2)
-    model = initial_model(training, 10, data.images.shape, CPU)
-    return Judge(model, training, Normalisation.of(Splits(data, data, 10, (0.5,), (0.25,)), RECIPE, CPU), CPU)
+def data(of: Images, classes: int = 100) -> Data:
+    """What a training on such images works on."""
+    channels = of.images.shape[1]
+    splits = Splits(of, of, classes, (0.5,) * channels, (0.25,) * channels)
+    return Data(of, {"train": of, "validation": of, "test": of}, Normalisation.of(splits, RECIPE, CPU), classes, CPU)
+
+
+def resnet18() -> nn.Module:
+    """A ResNet-18 for 32×32 images and 100 classes, as nrbench makes it."""
+    return initial_model(TRAINING, data(images(2)))
+
+
+def network() -> Network:
+    """A ResNet-18, to be judged."""
+    return evaluation_network(TRAINING, data(images(2)))
+
+
+def small_network() -> Network:
+    """The quickstart's ResNet-8, to be judged."""
+    return evaluation_network(QUICK, data(small_images(2), 10))
 
 
 @dataclass
@@ -78,9 +81,9 @@ class Stepper:
     def __post_init__(self) -> None:
         self.optimizer = RECIPE.optimizer.build(self.model.parameters())
         self.layout = {name: (p.shape, p.stride()) for name, p in self.model.named_parameters()}
-        data = images(BATCH)
-        self.batch: Tensor = normalisation(data)(data.images)
-        self.labels = data.labels
+        batch = images(BATCH)
+        self.batch: Tensor = data(batch).normalise(batch.images)
+        self.labels = batch.labels
 
     def __call__(self, method: Method) -> None:
         self.number += 1

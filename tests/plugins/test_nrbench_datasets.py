@@ -14,6 +14,8 @@ import torch
 from scipy.io import savemat
 
 from nrbench import DataError, DataFile, Dataset, Splits, testing
+from nrbench.testing.component import check_is_described, check_survives_json
+from nrbench.testing.dataset import check_dataset_is_whole
 from nrbench_datasets import CIFAR10, CIFAR100, MNIST, SVHN, FashionMNIST, FashionMNISTMini, Npz, Synthetic
 
 
@@ -396,7 +398,7 @@ def test_what_reads_files_passes_the_published_checks(
     """Read from files of its published format, a data set passes the checks that are published for plugin authors."""
     write(tmp_path)
     monkeypatch.setenv("NRBENCH_DATA_DIR", str(tmp_path))
-    for check in (testing.check_survives_json, testing.check_is_described, testing.check_dataset_is_whole):
+    for check in (check_survives_json, check_is_described, check_dataset_is_whole):
         check(dataset(checksums="none"))  # type: ignore[call-arg]
 
 

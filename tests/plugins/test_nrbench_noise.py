@@ -178,16 +178,16 @@ def test_what_is_no_table_is_a_validation_error(table: object) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("# note\nmagnitude,mean,std\n0,0,x\n", "line 3 of the table: could not convert"),
-        ("magnitude,mean,std\n0,0,-1\n", "line 2 of the table: std: Input should be greater"),
-        ("magnitude,mean,std\n", "no points"),
-        ("", "the table is empty"),
+        ("# note\nmagnitude,mean,std\n0,0,x\n", "line 3: std: Input should be a valid number"),
+        ("magnitude,mean,std\n0,0,-1\n", "line 2: std: Input should be greater"),
+        ("magnitude,mean,std\n", "it has no numbers"),
+        ("", "first line should be magnitude,mean,std, not nothing"),
         ("magnitude,mean,std\n0.5,0,0\n0.5,0,0\n", "must increase"),
         ("magnitude,mean\n0,0\n", "first line should be magnitude,mean,std, not magnitude,mean"),
         ("0,0,0\n", "first line should be"),
         ("magnitude;mean;std\n0;0;0\n", "first line should be"),
         ("magnitude,mean,std,more\n0,0,0,0\n", "first line should be"),
-        ("magnitude,mean,std\n0,0,0,\n", "line 2 of the table has 4 values, not 3"),
+        ("magnitude,mean,std\n0,0,0,\n", "line 2 has 4 values, not 3"),
     ],
 )
 def test_a_table_that_makes_no_sense_is_refused(tmp_path: Path, content: str, message: str) -> None:
