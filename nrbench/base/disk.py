@@ -34,9 +34,12 @@ def write(path: Path, content: bytes) -> None:
     """Put content into a file, so that after a crash it is there whole or as it was before."""
     draft = path.with_name(f".{path.name}.{_HOST}.{os.getpid()}.{uuid4().hex}.{_DRAFT}")
     with _reported(path):
-        make_directory(path.parent)
         try:
-            put(draft, content)
+            try:
+                put(draft, content)
+            except FileNotFoundError:
+                make_directory(path.parent)
+                put(draft, content)
             rename(draft, path)
         except BaseException:
             draft.unlink(missing_ok=True)

@@ -21,15 +21,14 @@ NONE: Weights = MappingProxyType({})
 """No displacement."""
 
 
-def moved(model: nn.Module, delta: Weights, *, scale: float = 1.0) -> Weights:
+def moved(weights: Weights, delta: Weights, *, scale: float = 1.0) -> Weights:
     """Return w + scale · δ for the weights that are displaced: new tensors, through which gradients flow to w.
 
-    w itself is never written. Raise `ValueError` for a displacement of something that is no parameter.
+    w itself is never written. Raise `ValueError` for a displacement of something that is no weight.
     """
-    parameters = dict(model.named_parameters())
-    if unknown := delta.keys() - parameters.keys():
+    if unknown := delta.keys() - weights.keys():
         raise ValueError(f"a displacement of {', '.join(sorted(unknown))}, which the model does not have")
-    return {name: torch.add(parameters[name], tensor, alpha=scale) for name, tensor in delta.items()}
+    return {name: torch.add(weights[name], tensor, alpha=scale) for name, tensor in delta.items()}
 
 
 def forward_at(
@@ -37,7 +36,7 @@ def forward_at(
 ) -> Tensor:
     """Return the model's output at w + scale · δ; with frozen buffers, a pass in training mode updates copies of them."""
     copies = {name: buffer.clone() for name, buffer in model.named_buffers()} if frozen_buffers else {}
-    state = {**moved(model, delta, scale=scale), **copies}
+    state = {**moved(dict(model.named_parameters()), delta, scale=scale), **copies}
     output: Tensor = functional_call(model, state, (x,)) if state else model(x)
     return output
 

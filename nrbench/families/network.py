@@ -45,6 +45,13 @@ class Network:
     displacement_norm: float | None = None
     """‖δ‖, where it was asked for."""
     _states: States = field(default=_own, repr=False)
+    _weights: Weights = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        """Look up the trainable weights, which are asked for at every draw, once for all networks made from this one."""
+        if not self._weights:
+            found = {name: p.detach() for name, p in self.model.named_parameters() if p.requires_grad}
+            object.__setattr__(self, "_weights", found)
 
     def load(self, weights: Weights) -> Network:
         """Return the network with these parameters and buffers, which are written into its model."""
@@ -53,12 +60,12 @@ class Network:
 
     def weights(self) -> Weights:
         """Return the trainable weights w, detached, by name."""
-        return {name: p.detach() for name, p in self.model.named_parameters() if p.requires_grad}
+        return self._weights
 
     def at(self, delta: Weights = NONE) -> Network:
         """Return the network at w + δ; δ is added up once, here, and w itself is never written."""
         with torch.no_grad():
-            state = moved(self.model, delta)
+            state = moved(self.weights(), delta)
         return replace(self, _states=lambda read: state, displaced=bool(delta))
 
     def under(self, noise: NoiseModel, chip: EvaluationChance, *, measure: bool = False) -> Network:
@@ -75,7 +82,7 @@ class Network:
             return network
         return replace(
             network,
-            _states=lambda read: moved(self.model, self._drawn(noise, chip.anew(reads=read))),
+            _states=lambda read: moved(self.weights(), self._drawn(noise, chip.anew(reads=read))),
             displaced=True,  # even if the first read displaces nothing
         )
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from nrbench.base.chance import Chance
+from nrbench.base.chance import Chance, seed_torch
 from nrbench.families.displacement import NONE, Weights, forward_at
 
 BatchNormStatistics = Literal["first", "clean", "perturbed", "both"]
@@ -170,7 +170,7 @@ class Step:
         if not (self.strength or fixed):
             delta = NONE
         updates = self._updates_statistics(clean=not delta, whole=self._covers(rows, len(labels)))
-        torch.manual_seed(self.dropout_seed)
+        seed_torch(self.dropout_seed, self.images.device)
         with self.autocast():
             scale = 1.0 if fixed else self.strength
             logits = forward_at(self.model, delta, images, scale=scale, frozen_buffers=not updates)
@@ -199,7 +199,7 @@ class Step:
         """Make the extra pass at w when no pass of this step was one that updates running statistics."""
         if self._passes.statistics_updated or not any(True for _ in self.model.buffers()):
             return
-        torch.manual_seed(self.dropout_seed)
+        seed_torch(self.dropout_seed, self.images.device)
         with torch.no_grad(), self.autocast():
             self.model(self.images)
         self._passes.made += 1 / 3

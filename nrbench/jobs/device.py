@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
 
@@ -18,19 +19,21 @@ from nrbench.suite.recipe import Recipe
 @contextmanager
 def computing(recipe: Recipe, device: torch.device) -> Iterator[None]:
     """Set torch up for a recipe, and back afterwards: threads, deterministic algorithms, precision, a spare generator."""
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    threads, deterministic = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     cudnn, matmul, tf32 = torch.backends.cudnn, torch.backends.cuda.matmul, recipe.precision == "tf32"
     before = cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices):
         torch.set_num_threads(recipe.threads)
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.set_deterministic_debug_mode("warn")
+        if recipe.compile:  # tells the compiler too, and imports it: 1.4 s
+            torch.use_deterministic_algorithms(True, warn_only=True)
         cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = False, tf32, tf32
         try:
             yield
         finally:
             torch.set_num_threads(threads)
-            torch.use_deterministic_algorithms(deterministic)
+            torch.set_deterministic_debug_mode(deterministic)
             cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = before
 
 
@@ -60,6 +63,7 @@ def find_device(name: str) -> torch.device:
     return device
 
 
+@lru_cache
 def environment(device: torch.device) -> Environment:
     """Return the environment of this process for a device."""
     if device.type == "cuda":

@@ -36,8 +36,8 @@ def test_an_absent_name_is_not_displaced() -> None:
     model, x = network().eval(), torch.randn(5, 2, 6, 6)
     bias = torch.ones(4)
     assert torch.allclose(forward_at(model, {"3.bias": bias}, x), model(x) + 1)
-    assert moved(model, NONE) == {}
-    assert set(moved(model, {"3.bias": bias})) == {"3.bias"}
+    assert moved(dict(model.named_parameters()), NONE) == {}
+    assert set(moved(dict(model.named_parameters()), {"3.bias": bias})) == {"3.bias"}
 
 
 def test_a_displacement_of_nothing_there_is_refused() -> None:
