@@ -1,4 +1,4 @@
-"""The disk: the one place that changes files. A write is whole or absent, and on the disk when it returns.
+"""The disk: the one place that changes files. A write is whole or absent and, unless it says otherwise, lasts.
 
 Every step that a crash or a full disk can hit is one of the `STEPS`, called by its name in this module, so that tests can
 make each of them fail.
@@ -12,11 +12,13 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 from uuid import uuid4
 
 from nrbench.base.errors import StoreError
 
 STEPS = ("make_directory", "put", "synchronise", "rename", "unlink", "add")
+Wait = Literal["name", "content", "nothing"]
 _DRAFT = "writing"
 _HOST = socket.gethostname().replace(".", "_")
 
@@ -30,21 +32,26 @@ def read(path: Path) -> bytes | None:
             return None
 
 
-def write(path: Path, content: bytes) -> None:
-    """Put content into a file, so that after a crash it is there whole or as it was before."""
+def write(path: Path, content: bytes, *, wait: Wait = "name") -> None:
+    """Put content into a file, so that after the death of this process it is there whole or as it was before.
+
+    `wait` says what is on the disk when it returns, should the whole machine stop: content and name; the content, so that
+    the file is there whole or as it was before; or neither.
+    """
     draft = path.with_name(f".{path.name}.{_HOST}.{os.getpid()}.{uuid4().hex}.{_DRAFT}")
     with _reported(path):
         try:
             try:
-                put(draft, content)
+                put(draft, content, wait=wait != "nothing")
             except FileNotFoundError:
                 make_directory(path.parent)
-                put(draft, content)
+                put(draft, content, wait=wait != "nothing")
             rename(draft, path)
         except BaseException:
             draft.unlink(missing_ok=True)
             raise
-        synchronise(path.parent)
+        if wait == "name":
+            synchronise(path.parent)
 
 
 def append(path: Path, line: str) -> None:
@@ -91,12 +98,13 @@ def make_directory(path: Path) -> None:
     path.mkdir(parents=True, exist_ok=True)
 
 
-def put(path: Path, content: bytes) -> None:
-    """Make a new file and wait until it is on the disk."""
+def put(path: Path, content: bytes, *, wait: bool) -> None:
+    """Make a new file and perhaps wait until it is on the disk."""
     with path.open("xb") as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+        if wait:
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def synchronise(folder: Path) -> None:

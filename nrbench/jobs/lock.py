@@ -44,7 +44,7 @@ def held(folder: Path, *, wait: bool) -> Iterator[None]:
         now = Holder(
             host=socket.gethostname(), pid=os.getpid(), since=datetime.now(UTC).astimezone().isoformat("T", "seconds")
         )
-        disk.write(folder / ".holder.json", now.model_dump_json().encode())
+        disk.write(folder / ".holder.json", now.model_dump_json().encode(), wait="nothing")
         yield
     finally:
         disk.remove(folder / ".holder.json")
