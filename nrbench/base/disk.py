@@ -40,12 +40,12 @@ def write(path: Path, content: bytes, *, wait: Wait = "name") -> None:
     """
     draft = path.with_name(f".{path.name}.{_HOST}.{os.getpid()}.{uuid4().hex}.{_DRAFT}")
     with _reported(path):
+        if not path.parent.exists():
+            make_directory(path.parent)
         try:
-            try:
-                put(draft, content, wait=wait != "nothing")
-            except FileNotFoundError:
-                make_directory(path.parent)
-                put(draft, content, wait=wait != "nothing")
+            put(draft, content)
+            if wait != "nothing":
+                synchronise(draft)
             rename(draft, path)
         except BaseException:
             draft.unlink(missing_ok=True)
@@ -98,18 +98,15 @@ def make_directory(path: Path) -> None:
     path.mkdir(parents=True, exist_ok=True)
 
 
-def put(path: Path, content: bytes, *, wait: bool) -> None:
-    """Make a new file and perhaps wait until it is on the disk."""
+def put(path: Path, content: bytes) -> None:
+    """Make a new file."""
     with path.open("xb") as file:
         file.write(content)
-        if wait:
-            file.flush()
-            os.fsync(file.fileno())
 
 
-def synchronise(folder: Path) -> None:
-    """Wait until a directory's entries are on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def synchronise(path: Path) -> None:
+    """Wait until a file's content, or a directory's names, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 import subprocess
@@ -23,19 +24,28 @@ def test_a_write_is_read_and_has_the_usual_permissions(tmp_path: Path) -> None:
     assert modes[0] == modes[1]
 
 
-@pytest.mark.parametrize("step", ["put", "rename", "synchronise"])
-def test_a_write_that_fails_leaves_a_whole_file(tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("step", "number", "left"),
+    [("put", 1, b"old"), ("synchronise", 1, b"old"), ("rename", 1, b"old"), ("synchronise", 2, b"new")],
+)
+def test_a_write_that_fails_leaves_a_whole_file(
+    tmp_path: Path, step: str, number: int, left: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """When a step fails the file is the old or the new one, nothing is left over, and path and free space are named."""
     path = tmp_path / "file"
     disk.write(path, b"old")
 
+    original, calls = getattr(disk, step), itertools.count(1)
+
     def full(*arguments: object) -> None:
-        raise OSError(28, "No space left on device")
+        if next(calls) == number:
+            raise OSError(28, "No space left on device")
+        original(*arguments)
 
     monkeypatch.setattr(disk, step, full)
     with pytest.raises(StoreError, match=r"file.*No space left.*MiB free"):
         disk.write(path, b"new")
-    assert path.read_bytes() == (b"new" if step == "synchronise" else b"old")
+    assert path.read_bytes() == left
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
