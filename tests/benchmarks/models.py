@@ -41,7 +41,7 @@ def images(count: int, *, channels: int = 3, size: int = 32, classes: int = 100)
     """Random images."""
     chance = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (count, channels, size, size), dtype=torch.uint8, generator=chance)
-    return Images(pixels, torch.arange(count) % classes)
+    return Images(pixels, torch.arange(count) % classes).to(CPU)
 
 
 def small_images(count: int) -> Images:
