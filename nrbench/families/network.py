@@ -46,12 +46,16 @@ class Network:
     """‖δ‖, where it was asked for."""
     _states: States = field(default=_own, repr=False)
     _weights: Weights = field(default_factory=dict, repr=False)
+    _ties: bool = False
+    """Whether a parameter has two names; looking for the others takes longer than a small network's pass."""
 
     def __post_init__(self) -> None:
         """Look up the trainable weights, which are asked for at every draw, once for all networks made from this one."""
         if not self._weights:
             found = {name: p.detach() for name, p in self.model.named_parameters() if p.requires_grad}
             object.__setattr__(self, "_weights", found)
+            every = sum(1 for _ in self.model.named_parameters(remove_duplicate=False))
+            object.__setattr__(self, "_ties", every > sum(1 for _ in self.model.parameters()))
 
     def load(self, weights: Weights) -> Network:
         """Return the network with these parameters and buffers, which are written into its model."""
@@ -116,7 +120,7 @@ class Network:
             state = {**self.weights(), **self._states(read)}
             leaves = {name: state[name].detach().requires_grad_() for name in total}
             with self.autocast():
-                logits = functional_call(self.model, {**state, **leaves}, (batch,))
+                logits = self._call({**state, **leaves}, batch)
             loss = self.criterion(logits.float(), labels, reduction="none").sum() / len(images)
             found = torch.autograd.grad(loss, tuple(leaves.values()), allow_unused=True, materialize_grads=True)
             for name, part in zip(leaves, found, strict=True):
@@ -129,7 +133,11 @@ class Network:
         for read, (batch, labels) in enumerate(self._batches(images)):
             state = self._states(read)
             with self.autocast():
-                yield functional_call(self.model, dict(state), (batch,)) if state else self.model(batch), labels
+                yield self._call(state, batch) if state else self.model(batch), labels
+
+    def _call(self, state: Weights, batch: Tensor) -> Tensor:
+        output: Tensor = functional_call(self.model, dict(state), (batch,), tie_weights=self._ties)
+        return output
 
     def _batches(self, images: Images) -> Iterator[tuple[Tensor, Tensor]]:
         parts = zip(torch.split(images.images, self.batch), torch.split(images.labels, self.batch), strict=True)

@@ -20,7 +20,7 @@ _STYLES = {
     "contradicted": "red",
     "undecided": "yellow",
 }
-_LABEL_WIDTH, _SENTENCE_WIDTH, _PADDING = 18, 40, 2
+_LABEL_WIDTH, _SENTENCE_WIDTH, _PADDING = 18, 40, 3
 
 
 def print_page(console: Console, page: Page) -> None:
@@ -57,15 +57,16 @@ def _fitting(sheet: Sheet, width: int) -> Iterator[Sheet]:
             stop += 1
         part = slice(start, stop)
         lines = tuple(Line(line.label, line.entries[part], line.group) for line in sheet.lines)
-        yield Sheet(sheet.title, sheet.first, sheet.heads[part], lines)
+        yield Sheet(f"{sheet.title}, continued" if start else sheet.title, sheet.first, sheet.heads[part], lines)
         start = stop
 
 
 def _width(head: Head, entries: Sequence[Entry]) -> int:
     if head.wide:
         return _SENTENCE_WIDTH + _PADDING
-    texts = [head.label, head.group, *(text for entry in entries for text in (entry.text, *entry.below))]
-    return max(map(len, texts)) + _PADDING
+    words = f"{head.label} {head.group}".split()  # headings break between words, numbers do not
+    texts = [*words, *(text for entry in entries for text in (entry.text, *entry.below))]
+    return max(map(len, texts), default=0) + _PADDING
 
 
 def _grid(sheet: Sheet) -> Table:
