@@ -25,6 +25,9 @@ KNOWN = {
     "move memory take half of the time of a pass; without it, at 0.2 TFLOP/s a core, the share was 0.93",
     "memory of noisy - of clean passes, in models": "2026-11-25: while images pass there are two models more, the rest is "
     "room that the allocator keeps of the third, which is there while w + δ is made",
+    "naive noisy evaluation ÷ ours": "2026-11-26: part of the gain is bfloat16's, which is smaller without AMX: 1.86 there, "
+    "3.27 with it",
+    "1 worker ÷ 2 workers, quickstart of 1 epoch": "2026-11-26: 1.71 to 1.83 by machine and hour, two cores share memory",
 }
 """Targets that are known to be missed on some machine, since when, and why."""
 
