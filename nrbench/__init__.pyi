@@ -22,6 +22,12 @@ from .base.statistics import paired as paired
 from .base.statistics import pearson as pearson
 from .base.statistics import welch as welch
 from .board.leaderboard import Leaderboard as Leaderboard
+from .families.analog import Layer as Layer
+from .families.analog import LayerChoice as LayerChoice
+from .families.analog import Layout as Layout
+from .families.analog import NetworkWeights as NetworkWeights
+from .families.analog import forward_at as forward_at
+from .families.analog import stored_layers as stored_layers
 from .families.backbone import Backbone as Backbone
 from .families.claim import Checked as Checked
 from .families.claim import Claim as Claim
@@ -33,7 +39,6 @@ from .families.dataset import Splits as Splits
 from .families.displacement import NONE as NONE
 from .families.displacement import Perturbation as Perturbation
 from .families.displacement import Weights as Weights
-from .families.displacement import forward_at as forward_at
 from .families.executor import Executor as Executor
 from .families.executor import Failure as Failure
 from .families.executor import Outcome as Outcome

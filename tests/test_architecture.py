@@ -18,8 +18,8 @@ from nrbench import load_registry
 ROOT = Path(__file__).parent.parent
 ORDER = {
     "base": "errors component csv chance statistics disk log",
-    "families": "hookspecs registry displacement schedule scale noise optimizer step method backbone dataset network probe "
-    "selection executor row claim",
+    "families": "hookspecs registry computed displacement analog schedule scale noise optimizer step method backbone dataset "
+    "network probe selection executor row claim",
     "suite": "reference table recipe cell suite yaml sweeps layers check read schema describe",
     "jobs": "results device batches data train evaluate store lock output record select processes job plan status bench "
     "components doctor",

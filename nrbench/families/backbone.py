@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterable
 
 from torch import nn
 
 from nrbench.base.component import Component
+from nrbench.families.analog import Layer, stored_layers
 
 
 class Backbone(Component, family="backbones"):
@@ -18,3 +20,7 @@ class Backbone(Component, family="backbones"):
 
         `input_shape` is (channels, height, width). Raise `ValueError` when the backbone cannot take it.
         """
+
+    def stored(self, model: nn.Module) -> Iterable[Layer]:
+        """Return the layers of a network that was built which lie on the device; by default its types of modules say so."""
+        return stored_layers(model)

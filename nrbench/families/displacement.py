@@ -1,4 +1,4 @@
-"""Displacements δ of the weights, and the one place that runs a model at w + δ."""
+"""Displacements δ of the weights."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call
+from torch import Tensor
 
 from nrbench.base.chance import Chance
 from nrbench.base.component import Component
@@ -29,16 +28,6 @@ def moved(weights: Weights, delta: Weights, *, scale: float = 1.0) -> Weights:
     if unknown := delta.keys() - weights.keys():
         raise ValueError(f"a displacement of {', '.join(sorted(unknown))}, which the model does not have")
     return {name: torch.add(weights[name], tensor, alpha=scale) for name, tensor in delta.items()}
-
-
-def forward_at(
-    model: nn.Module, delta: Weights, x: Tensor, *, scale: float = 1.0, frozen_buffers: bool = False
-) -> Tensor:
-    """Return the model's output at w + scale · δ; with frozen buffers, a pass in training mode updates copies of them."""
-    copies = {name: buffer.clone() for name, buffer in model.named_buffers()} if frozen_buffers else {}
-    state = {**moved(dict(model.named_parameters()), delta, scale=scale), **copies}
-    output: Tensor = functional_call(model, state, (x,)) if state else model(x)
-    return output
 
 
 class Perturbation(Component):

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from nrbench.base.chance import EvaluationChance
+from nrbench.families.analog import Layout, NetworkWeights
 from nrbench.families.dataset import Images
 from nrbench.families.displacement import NONE, Weights, moved
 from nrbench.families.noise import NoiseModel
@@ -40,31 +40,34 @@ class Network:
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
     loaded: Weights = field(default_factory=dict, repr=False)
     """The parameters and buffers that the model was given, to be given it again should a noise model write to them."""
+    layout: Layout | None = field(default=None, repr=False)
+    """How the weights lie on the device; found by the types of the model's modules where it is not given."""
     displaced: bool = False
     """Whether there is any δ."""
     displacement_norm: float | None = None
     """‖δ‖, where it was asked for."""
     _states: States = field(default=_own, repr=False)
-    _weights: Weights = field(default_factory=dict, repr=False)
-    _ties: bool = False
-    """Whether a parameter has two names; looking for the others takes longer than a small network's pass."""
+    _weights: NetworkWeights = field(default=None, repr=False)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
-        """Look up the trainable weights, which are asked for at every draw, once for all networks made from this one."""
-        if not self._weights:
-            found = {name: p.detach() for name, p in self.model.named_parameters() if p.requires_grad}
-            object.__setattr__(self, "_weights", found)
-            every = sum(1 for _ in self.model.named_parameters(remove_duplicate=False))
-            object.__setattr__(self, "_ties", every > sum(1 for _ in self.model.parameters()))
+        """Look up the weights, which are asked for at every draw, once for all networks made from this one."""
+        if self._weights is None:
+            layout = self.layout or Layout.of(self.model)
+            object.__setattr__(self, "layout", layout)
+            object.__setattr__(self, "_weights", layout.weights_of(self.model))
 
     def load(self, weights: Weights) -> Network:
         """Return the network with these parameters and buffers, which are written into its model."""
         copy_into(self.model, weights)
-        return replace(self, loaded=weights)
+        return replace(self, loaded=weights, _weights=self._layout.weights_of(self.model))
 
-    def weights(self) -> Weights:
-        """Return the trainable weights w, detached, by name."""
+    def weights(self) -> NetworkWeights:
+        """Return the weights w by name, trained or not, detached, with how they lie on the device."""
         return self._weights
+
+    @property
+    def _layout(self) -> Layout:
+        return self._weights.layout
 
     def at(self, delta: Weights = NONE) -> Network:
         """Return the network at w + δ; δ is added up once, here, and w itself is never written."""
@@ -94,7 +97,7 @@ class Network:
         """Return the network with BatchNorm's running statistics estimated anew on images, at its own w + δ."""
         state = self._states(0)
         batches = (self.prepare(part) for part in images.images.tensor_split(-(-len(images) // CALIBRATION_BATCH)))
-        whole = {**state, **estimated_statistics(self.model, state, batches, self.autocast)}
+        whole = {**state, **estimated_statistics(self.model, state, batches, self.autocast, self._layout)}
         return replace(self, _states=lambda read: whole)
 
     # -- what may be asked of it --------------------------------------------------------------------------------------
@@ -120,7 +123,7 @@ class Network:
             state = {**self.weights(), **self._states(read)}
             leaves = {name: state[name].detach().requires_grad_() for name in total}
             with self.autocast():
-                logits = self._call({**state, **leaves}, batch)
+                logits = self._layout.call(self.model, {**state, **leaves}, batch)
             loss = self.criterion(logits.float(), labels, reduction="none").sum() / len(images)
             found = torch.autograd.grad(loss, tuple(leaves.values()), allow_unused=True, materialize_grads=True)
             for name, part in zip(leaves, found, strict=True):
@@ -133,11 +136,7 @@ class Network:
         for read, (batch, labels) in enumerate(self._batches(images)):
             state = self._states(read)
             with self.autocast():
-                yield self._call(state, batch) if state else self.model(batch), labels
-
-    def _call(self, state: Weights, batch: Tensor) -> Tensor:
-        output: Tensor = functional_call(self.model, dict(state), (batch,), tie_weights=self._ties)
-        return output
+                yield self._layout.call(self.model, state, batch), labels
 
     def _batches(self, images: Images) -> Iterator[tuple[Tensor, Tensor]]:
         parts = zip(torch.split(images.images, self.batch), torch.split(images.labels, self.batch), strict=True)
@@ -175,11 +174,13 @@ def estimated_statistics(
     weights: Weights,
     batches: Iterable[Tensor],
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    layout: Layout | None = None,
 ) -> dict[str, Tensor]:
     """Return all buffers of a model, those of BatchNorm's running statistics estimated anew at these weights.
 
     They are a cumulative average over the batches. `weights` stand in for the model's own; the model keeps its buffers.
     """
+    layout = layout or Layout.of(model)
     norms = {n: m for n, m in model.named_modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)}
     anew = {f"{name}.{buffer}" for name, norm in norms.items() for buffer, _ in norm.named_buffers()}
     buffers = {
@@ -194,7 +195,7 @@ def estimated_statistics(
         with torch.no_grad():
             for batch in batches:
                 with autocast():
-                    functional_call(model, state, (batch,))
+                    layout.call(model, state, batch)
     finally:
         for name, norm in norms.items():
             norm.eval()

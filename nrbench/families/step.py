@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from nrbench.base.chance import Chance, seed_torch
-from nrbench.families.displacement import NONE, Weights, forward_at
+from nrbench.families.analog import Layout, NetworkWeights, forward_at
+from nrbench.families.displacement import NONE, Weights
 
 BatchNormStatistics = Literal["first", "clean", "perturbed", "both"]
 """Which passes of a step update running statistics; `first` is the first pass that covers the whole batch. A step without
@@ -127,6 +128,8 @@ class Step:
     """What every displacement of this step is multiplied with."""
     bn_statistics: BatchNormStatistics = "first"
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
+    layout: Layout | None = field(default=None, repr=False)
+    """How the model's weights lie on the device; found by the types of its modules where it is not given."""
     further: Callable[[int], Batch] = field(default=_no_more, repr=False)
     """The further batches of this step, 1, 2, …; see `more`."""
     _passes: _Passes = field(default_factory=_Passes, repr=False)
@@ -173,7 +176,9 @@ class Step:
         seed_torch(self.dropout_seed, self.images.device)
         with self.autocast():
             scale = 1.0 if fixed else self.strength
-            logits = forward_at(self.model, delta, images, scale=scale, frozen_buffers=not updates)
+            logits = forward_at(
+                self.model, delta, images, scale=scale, frozen_buffers=not updates, layout=self._layout()
+            )
         self._passes.statistics_updated |= updates
         return logits if logits.dtype == torch.float64 else logits.float(), labels
 
@@ -206,9 +211,12 @@ class Step:
 
     # -- the weights and their gradient -------------------------------------------------------------------------------
 
-    def weights(self) -> Weights:
-        """Return the trainable weights w, detached, by name."""
-        return {name: p.detach() for name, p in self.model.named_parameters() if p.requires_grad}
+    def weights(self) -> NetworkWeights:
+        """Return the weights w by name, trained or not, detached, with how they lie on the device."""
+        return self._layout().weights_of(self.model)
+
+    def _layout(self) -> Layout:
+        return self.layout or Layout.of(self.model)
 
     def take_gradient(self, *, keep: float = 0.0) -> Weights:
         """Return the gradient gathered so far and leave `keep` times it behind."""

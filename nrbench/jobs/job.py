@@ -14,6 +14,7 @@ import torch
 from nrbench.base.chance import Chips
 from nrbench.base.errors import StoreError
 from nrbench.base.log import Event, RunLog, Watcher
+from nrbench.families.analog import Layout
 from nrbench.families.executor import Failure
 from nrbench.families.network import Network
 from nrbench.families.probe import Probe, Scoring
@@ -169,13 +170,14 @@ def _epochs(record: Record, data: Data) -> Iterator[tuple[Trained, float]]:
 
 def evaluation_network(training: Training, data: Data) -> Network:
     """Return the network of a training in evaluation mode, to be loaded with weights."""
-    recipe = training.recipe
+    recipe, model = training.recipe, initial_model(training, data)
     return Network(
-        model=initial_model(training, data),
+        model=model,
         prepare=data.normalise,
         criterion=criterion(recipe),
         batch=recipe.evaluation_batch,
         autocast=autocast(recipe, data.device),
+        layout=Layout.of(model, training.backbone.stored(model)),
     )
 
 

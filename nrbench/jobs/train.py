@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from nrbench.base.chance import TrainingChance, derive, seed_torch
+from nrbench.families.analog import Layout
 from nrbench.families.method import own_optimizer, reestimates
 from nrbench.families.network import CALIBRATION_BATCH, copy_into, estimated_statistics
 from nrbench.families.step import Clock, Criterion, State, Step
@@ -48,13 +49,14 @@ class Trained:
     training: Training
     data: Data
     state: State
+    layout: Layout
 
     def weights(self) -> dict[str, Tensor]:
         """Return a copy of the parameters and buffers to be judged, contiguous and on the CPU, by name."""
         judged = dict(self.model.state_dict())
         chosen = self.training.method.evaluation_weights(self.state)
         if chosen is not None:
-            judged |= chosen
+            judged |= {name: tensor for name, tensor in chosen.items() if name not in self.layout.computed}
             if reestimates(self.training.method):
                 images = torch.split(self.data.calibration.images, CALIBRATION_BATCH)
                 cast = autocast(self.training.recipe, self.data.device)
@@ -84,20 +86,21 @@ def train(training: Training, data: Data, *, checkpoint: Checkpoint | None = Non
     """
     recipe, method = training.recipe, training.method
     model = initial_model(training, data)
+    layout = Layout.of(model, training.backbone.stored(model))
     if not training.epochs:
         given = method.given_weights(training.seed)
         if given is not None:
             copy_into(model, given)
-        yield Trained(0, 0.0, 0.0, model, None, training, data, State())
+        yield Trained(0, 0.0, 0.0, model, None, training, data, State(), layout)
         return
 
     mover = own_optimizer(method) or recipe.optimizer
     optimizer = mover.build(model.parameters())
     state = _restored(checkpoint, model, optimizer)
-    now = partial(Trained, model=model, optimizer=optimizer, training=training, data=data, state=state)
+    now = partial(Trained, model=model, optimizer=optimizer, training=training, data=data, state=state, layout=layout)
     batches = Batches(data.train, data.normalise, recipe, training.seed)
     total = training.epochs * len(batches)
-    layout = {name: (p.shape, p.stride()) for name, p in model.named_parameters() if _is_dense(p)}
+    strides = {name: (p.shape, p.stride()) for name, p in model.named_parameters() if _is_dense(p)}
     new_step = partial(
         Step,
         model=model,
@@ -106,6 +109,7 @@ def train(training: Training, data: Data, *, checkpoint: Checkpoint | None = Non
         optimizer=optimizer,
         bn_statistics=recipe.bn_statistics,
         autocast=autocast(recipe, data.device),
+        layout=layout,
     )
 
     for epoch in range(checkpoint.epoch + 1 if checkpoint else 1, training.epochs + 1):
@@ -119,7 +123,7 @@ def train(training: Training, data: Data, *, checkpoint: Checkpoint | None = Non
             step = new_step(
                 images=batch.images,
                 labels=batch.labels,
-                chance=TrainingChance(training.seed, number, layout, device=data.device),
+                chance=TrainingChance(training.seed, number, strides, device=data.device),
                 clock=Clock(number, len(batches), total, lr, len(data.train)),
                 dropout_seed=derive("dropout", training.seed, number) & 0xFFFF_FFFF,
                 further=partial(batches.further, number),

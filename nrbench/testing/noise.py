@@ -10,7 +10,7 @@ import torch
 from nrbench.base.chance import Chance
 from nrbench.families.displacement import Weights
 from nrbench.families.noise import NoiseModel
-from nrbench.testing.samples import same, sample_weights, simulated_chip, training_chance
+from nrbench.testing.samples import layer_weights, same, sample_weights, simulated_chip, training_chance
 
 
 def check_noise_is_determined_by_chance(noise: NoiseModel) -> None:
@@ -41,7 +41,7 @@ def check_noise_asks_for_each_number_once(noise: NoiseModel) -> None:
 
 def check_noise_is_independent_side_by_side(noise: NoiseModel) -> None:
     """Twice in one model, in parts of its chance, it draws independent numbers, in evaluation and in training."""
-    weights = {"conv.weight": torch.linspace(-1, 1, 6400).view(64, 4, 5, 5)}
+    weights = layer_weights({"conv.weight": torch.linspace(-1, 1, 6400).view(64, 4, 5, 5)})
     makers: list[Callable[[int], Chance]] = [simulated_chip, lambda step: training_chance(weights, step=step)]
     for chance_of in makers:
         chances = [chance_of(draw) for draw in range(2)]
@@ -67,10 +67,13 @@ def check_noise_fits_the_weights(noise: NoiseModel) -> None:
     """Every displacement is finite and has the name, shape, data type and device of a weight, in either memory format."""
     for dtype in (torch.float32, torch.float64):
         for memory_format in (torch.contiguous_format, torch.channels_last):
-            weights = {
-                name: w.to(dtype).to(memory_format=memory_format if w.ndim == 4 else torch.contiguous_format)
-                for name, w in sample_weights().items()
-            }
+            sample = sample_weights()
+            weights = sample.replaced(
+                {
+                    name: w.to(dtype).to(memory_format=memory_format if w.ndim == 4 else torch.contiguous_format)
+                    for name, w in sample.items()
+                }
+            )
             for chance in (simulated_chip(0), training_chance(weights)):
                 for name, delta in _displacement(noise, weights, chance).items():
                     weight = weights[name]
@@ -82,7 +85,9 @@ def check_noise_fits_the_weights(noise: NoiseModel) -> None:
 def check_noise_ignores_the_memory_format(noise: NoiseModel) -> None:
     """A simulated chip is the same whether convolutions are stored channels first or channels last."""
     weights = sample_weights()
-    last = {name: w.to(memory_format=torch.channels_last) if w.ndim == 4 else w for name, w in weights.items()}
+    last = weights.replaced(
+        {name: w.to(memory_format=torch.channels_last) for name, w in weights.items() if w.ndim == 4}
+    )
     first, second = (_displacement(noise, each, simulated_chip(0)) for each in (weights, last))
     assert same(first, second), "the memory format changes the noise"
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from nrbench.base.chance import Chance, EvaluationChance, TrainingChance
+from nrbench.families.analog import Layer, Layout, NetworkWeights
 from nrbench.families.backbone import Backbone
 from nrbench.families.dataset import Dataset, Images, Splits
 from nrbench.families.displacement import Weights
@@ -132,11 +133,18 @@ class EveryOther(Method):
         return self.method.evaluation_weights(state.within("method"))
 
 
-def sample_weights() -> dict[str, Tensor]:
+def layer_weights(tensors: Weights) -> NetworkWeights:
+    """Return tensors as the weights of layers: each of two dimensions and more, with the bias of its name beside it."""
+    matrices = [name for name, tensor in tensors.items() if tensor.ndim > 1]
+    layers = {name: Layer(name, bias=name.removesuffix("weight") + "bias") for name in matrices}
+    return NetworkWeights(tensors, Layout(layers))
+
+
+def sample_weights() -> NetworkWeights:
     """Return weights of every kind."""
     chance = torch.Generator().manual_seed(0)
     shapes = {"conv.weight": (6, 3, 3, 3), "norm.weight": (6,), "linear.weight": (5, 24), "linear.bias": (5,)}
-    return {name: torch.randn(shape, generator=chance) for name, shape in shapes.items()}
+    return layer_weights({name: torch.randn(shape, generator=chance) for name, shape in shapes.items()})
 
 
 def simulated_chip(draw: int = 0, *, reads: int = 0) -> Chance:

@@ -6,6 +6,7 @@ from torch import nn
 
 from nrbench import NONE, Scale, forward_at
 from nrbench.families.displacement import moved
+from nrbench.testing.samples import layer_weights
 
 
 def network() -> nn.Module:
@@ -70,18 +71,18 @@ WEIGHTS = {
     [
         (Scale(), {"a.weight": [[4.0], [0.5]]}),
         (Scale(power=0.5), {"a.weight": [[2.0], [0.5**0.5]]}),
-        (Scale(by="layer"), {"a.weight": [[4.0]]}),
+        (Scale(by="layer"), {"a.weight": [[4.0], [4.0]]}),
         (Scale(by="model"), {"a.weight": 4.0}),
         (Scale(tensors="matrix_and_bias"), {"a.weight": [[4.0], [0.5]], "a.bias": [4.0, 0.5]}),
         (Scale(tensors="all"), {"a.weight": [[4.0], [0.5]], "a.bias": [4.0, 0.5], "norm.weight": 5.0}),
         (Scale(by="model", tensors="all"), {"a.weight": 9.0, "a.bias": 9.0, "norm.weight": 9.0}),
-        (Scale(by="layer", tensors="matrix_and_bias"), {"a.weight": [[4.0]], "a.bias": [4.0]}),
+        (Scale(by="layer", tensors="matrix_and_bias"), {"a.weight": [[4.0], [4.0]], "a.bias": [4.0, 4.0]}),
     ],
     ids=str,
 )
 def test_units_by_hand(scale: Scale, expected: dict[str, object]) -> None:
     """The unit of each group is the largest magnitude in it, to the power asked for."""
-    units = scale.units(WEIGHTS)
+    units = scale.units(layer_weights(WEIGHTS))
     assert list(units) == [name for name in WEIGHTS if name in expected]
     for name, unit in units.items():
         assert torch.allclose(unit, torch.tensor(expected[name]))
@@ -91,6 +92,6 @@ def test_units_by_hand(scale: Scale, expected: dict[str, object]) -> None:
 def test_a_filter_is_all_that_feeds_one_output() -> None:
     """For a convolution the maximum is over input channels and kernel."""
     weight = torch.randn(6, 3, 3, 3)
-    unit = Scale().units({"weight": weight})["weight"]
+    unit = Scale().units(layer_weights({"weight": weight}))["weight"]
     assert unit.shape == (6, 1, 1, 1)
     assert torch.equal(unit.flatten(), weight.abs().flatten(1).amax(1))

@@ -14,7 +14,16 @@ from nrbench.families.method import own_optimizer, reestimates
 from nrbench.families.optimizer import AdamW, Sgd
 from nrbench.families.schedule import Linear
 from nrbench.families.step import Clock, Rows
-from nrbench.testing.samples import Around, Averaged, gradients, same, sample_step, simulated_chip, training_chance
+from nrbench.testing.samples import (
+    Around,
+    Averaged,
+    gradients,
+    layer_weights,
+    same,
+    sample_step,
+    simulated_chip,
+    training_chance,
+)
 from nrbench_methods import RWP, SAM, SGD, NoiseInjection, Ramped
 from nrbench_noise import Gaussian
 
@@ -40,7 +49,7 @@ class Sum(NoiseModel):
 @pytest.mark.parametrize("chance_of", [simulated_chip, lambda: training_chance({})], ids=["evaluation", "training"])
 def test_the_sum_of_two_equal_noises_spreads_by_root_two(chance_of: Any) -> None:
     """N(0, σ²) + N(0, σ²) has the standard deviation √2 σ, and a sum of two such sums 2 σ, in evaluation and training."""
-    weights = {"weight": torch.ones(200, 500)}
+    weights = layer_weights({"weight": torch.ones(200, 500)})
     pair = Sum(of=(Gaussian(sigma=0.1), Gaussian(sigma=0.1)))
     for model, factor in ((pair, 2**0.5), (Sum(of=(pair, pair)), 2.0)):
         spread = model.displacement(weights, chance=chance_of())["weight"].std().item()

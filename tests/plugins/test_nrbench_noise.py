@@ -10,6 +10,7 @@ from torch import Tensor
 
 from nrbench import DataError, NoiseModel, Scale
 from nrbench.base.chance import EvaluationChance
+from nrbench.testing.samples import layer_weights
 from nrbench_noise import DeviceProfile, Gaussian, Laplace, NoNoise
 
 DRAWS = 400
@@ -27,7 +28,7 @@ def chips(count: int = DRAWS) -> list[EvaluationChance]:
 def displacement(
     noise: NoiseModel, chance: EvaluationChance, weights: dict[str, Tensor] = WEIGHTS
 ) -> dict[str, Tensor]:
-    return dict(noise.displacement(weights, chance=chance))
+    return dict(noise.displacement(layer_weights(weights), chance=chance))
 
 
 def by_filter(noise: NoiseModel) -> Tensor:
