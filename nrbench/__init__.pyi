@@ -2,6 +2,8 @@
 
 from .base.chance import Chance as Chance
 from .base.chance import Chips as Chips
+from .base.component import ADDED_LATER as ADDED_LATER
+from .base.component import NOT_IN_KEY as NOT_IN_KEY
 from .base.component import Component as Component
 from .base.component import DataFile as DataFile
 from .base.component import Finding as Finding

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import sqrt
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -70,7 +71,9 @@ class Leaderboard(BaseModel):
             baseline=benchmark.parts[0].baseline,
             precision=", ".join(dict.fromkeys(part.recipe.precision for part in benchmark.parts)),
             environments=environments,
-            flags=tuple(dict.fromkeys(f for part in benchmark.parts for f in _flags(part, ordered, environments))),
+            flags=tuple(
+                dict.fromkeys(f for part in benchmark.parts for f in _flags(part, ordered, environments, grouped))
+            ),
             rows=tuple(ordered),
             rankings=tuple(ranking for part in benchmark.parts for ranking in rankings(part, grouped)),
             tables=tuple(table for view in views for table in _tables(*view)),
@@ -140,7 +143,7 @@ def _printed(benchmark: Benchmark) -> Printed:
         return None
 
 
-def _flags(suite: Suite, rows: Sequence[Row], environments: Sequence[Environment]) -> Iterator[str]:
+def _flags(suite: Suite, rows: Sequence[Row], environments: Sequence[Environment], results: Results) -> Iterator[str]:
     if any(row.status != "ok" for row in rows):
         yield "some cells have no result"
     if len(environments) > 1:
@@ -149,7 +152,25 @@ def _flags(suite: Suite, rows: Sequence[Row], environments: Sequence[Environment
         yield "fewer than 3 seeds"
     yield from (f"{label}: {dataset.caveat}" for label, dataset in suite.datasets.items() if dataset.caveat)
     yield from (f"{label}: trained elsewhere" for label, method in suite.methods.items() if not method.trains)
+    yield from _unexpected(suite, results)
     for label, selection in suite.selections.items():
         scorings = (selection.scoring(noise) for noise in suite.noise.values())
         if any(scoring is not None and scoring.on == "test" for scoring in scorings):
             yield f"{label}: selected on test"
+
+
+def _unexpected(suite: Suite, results: Results) -> Iterator[str]:
+    """Yield a flag for weights whose clean accuracy is not the one that was measured where they come from."""
+    for column, label in suite.rows:
+        expected = suite.methods[label].expected
+        if expected is None or column.batch_norm != "frozen":
+            continue
+        for result in results[column, label]:
+            if isinstance(result, CellResult):
+                clean = 100 * result.clean_correct / result.images
+                error = 1.96 * sqrt(max(expected * (100 - expected), 1) / result.images)
+                if abs(clean - expected) > error:
+                    yield (
+                        f"{label}: {clean:.2f} % without noise on {column.dataset}, where {expected:g} % was expected "
+                        f"(±{error:.2f}): are the images, their normalisation and the network the same?"
+                    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
@@ -43,6 +43,13 @@ class Splits:
     num_classes: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+    def normalised_by(self, mean: tuple[float, ...], std: tuple[float, ...]) -> Splits:
+        """Return the same images to be normalised otherwise; raise `DataError` if there are other colours than numbers."""
+        channels = self.input_shape[0]
+        if {len(mean), len(std)} - {1, channels}:
+            raise DataError(f"{len(mean)} means and {len(std)} standard deviations for images of {channels} colours")
+        return replace(self, mean=mean * (channels // len(mean)), std=std * (channels // len(std)))
 
     @property
     def input_shape(self) -> tuple[int, int, int]:

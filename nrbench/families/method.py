@@ -18,6 +18,8 @@ from nrbench.families.noise import NoiseModel
 from nrbench.families.optimizer import Optimizer
 from nrbench.families.step import State, Step
 
+Statistics = tuple[float, ...]
+
 
 class Method(Component, family="methods"):
     """Family: how the gradient of a step is found. The trainer owns data, optimizer, learning rate and checkpoint."""
@@ -51,6 +53,19 @@ class Method(Component, family="methods"):
 
     def given_weights(self, seed: int) -> Weights | None:
         """Return parameters and buffers that were trained elsewhere, by name; None, as by default, has them trained."""
+        return None
+
+    @property
+    def input_statistics(self) -> tuple[Statistics, Statistics] | None:
+        """Mean and standard deviation of each colour that the weights were trained with; None: those of the data set.
+
+        They are in units of the full range of a pixel, 0 … 1; a single one is for all colours.
+        """
+        return None
+
+    @property
+    def expected(self) -> float | None:
+        """The clean accuracy, in %, that whoever trained the weights measured; the board says when it is another."""
         return None
 
     def evaluation_weights(self, state: State) -> Weights | None:

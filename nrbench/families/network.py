@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from nrbench.base.chance import EvaluationChance
-from nrbench.families.analog import Layout, NetworkWeights
+from nrbench.families.analog import Layout, NetworkWeights, aliases
 from nrbench.families.dataset import Images
 from nrbench.families.displacement import NONE, Weights, moved
 from nrbench.families.noise import NoiseModel
@@ -156,17 +157,44 @@ class Network:
 def copy_into(model: nn.Module, weights: Weights) -> None:
     """Write stored weights into a model, keeping its memory format: load_state_dict(assign=True) would change it.
 
-    Raise `ValueError` for weights of another network.
+    A tensor with several names may be given under any of them. Raise `ValueError` for weights of another network, and
+    for two values of one tensor.
     """
-    own = model.state_dict()
-    unlike = own.keys() ^ weights.keys()
-    unlike |= {name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape}
-    if unlike:
-        some = ", ".join(sorted(unlike)[:3]) + (" …" if len(unlike) > 3 else "")
-        raise ValueError(f"weights of another network: missing, unknown or of another shape are {len(unlike)}: {some}")
+    own, other = model.state_dict(), aliases(model)
+    weights = dict(weights)
+    for name, first in other.items():
+        if name in weights and not same_values(weights.setdefault(first, weights[name]), weights[name]):
+            raise ValueError(f"{first} and {name} are one tensor of the network, and have different values here")
+        if first in weights and name in own:
+            weights[name] = weights[first]
+    if message := difference(own, weights):
+        raise ValueError(f"weights of another network: {message}")
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(weights[name])
+
+
+def same_values(first: Tensor, second: Tensor) -> bool:
+    """Whether two tensors are the same to the last bit, wherever they are."""
+    return first.shape == second.shape and torch.equal(first, second.to(first.device))
+
+
+def difference(own: Weights, others: Weights) -> str:
+    """Return in what the names and shapes of others are not those of a network's own; nothing where they are the same."""
+    missing, unknown = [n for n in own if n not in others], [n for n in others if n not in own]
+    shapes = [
+        f"{name} is {tuple(others[name].shape)} and not {tuple(tensor.shape)}"
+        for name, tensor in own.items()
+        if name in others and tensor.shape != others[name].shape
+    ]
+    guesses = {name: get_close_matches(name, missing, n=1, cutoff=0.6) for name in unknown[:3]}
+    told = [f"{name} (did you mean {guess[0]}?)" if (guess := guesses.get(name)) else name for name in unknown]
+    parts = (("missing", missing), ("unknown", told), ("of another shape", shapes))
+    return "; ".join(f"{len(names)} {what}: {_first(names)}" for what, names in parts if names)
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
 
 
 def estimated_statistics(

@@ -32,6 +32,8 @@ class Data:
         """Load the data set of a training and hold out what epochs are chosen on; raise `DataError` if it is not there."""
         dataset, recipe = training.dataset, training.recipe
         whole = load_splits(dataset, root)
+        if training.method.input_statistics is not None:
+            whole = whole.normalised_by(*training.method.input_statistics)
         kept, validation = hold_out(whole.train, recipe.held_out, dataset.fingerprint)
         parts = {"train": kept, "validation": validation, "test": whole.test}
         return cls(

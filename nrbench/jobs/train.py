@@ -19,6 +19,7 @@ from nrbench.families.step import Clock, Criterion, State, Step
 from nrbench.jobs.batches import Batches
 from nrbench.jobs.data import Data
 from nrbench.jobs.device import autocast
+from nrbench.jobs.given import taken
 from nrbench.suite.cell import Training
 from nrbench.suite.recipe import Recipe
 
@@ -57,6 +58,7 @@ class Trained:
         chosen = self.training.method.evaluation_weights(self.state)
         if chosen is not None:
             judged |= {name: tensor for name, tensor in chosen.items() if name not in self.layout.computed}
+            judged |= {other: judged[first] for other, first in self.layout.aliases.items() if other in judged}
             if reestimates(self.training.method):
                 images = torch.split(self.data.calibration.images, CALIBRATION_BATCH)
                 cast = autocast(self.training.recipe, self.data.device)
@@ -90,7 +92,7 @@ def train(training: Training, data: Data, *, checkpoint: Checkpoint | None = Non
     if not training.epochs:
         given = method.given_weights(training.seed)
         if given is not None:
-            copy_into(model, given)
+            copy_into(model, taken(given, model, note=print))
         yield Trained(0, 0.0, 0.0, model, None, training, data, State(), layout)
         return
 
