@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import re
+from math import isfinite
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -32,6 +34,17 @@ def csv_models(content: bytes, model: type[Model]) -> tuple[Model, ...]:
     return tuple(_model(model, header, row, number) for number, row in rows)
 
 
+_PLAIN = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+def _is_number(text: str) -> bool:
+    """Whether Python reads it as a finite number, in whatever digits and with underscores."""
+    try:
+        return isfinite(float(text))
+    except ValueError:
+        return False
+
+
 def _values(line: str, number: int) -> list[str]:
     try:
         return [cell.strip() for cell in next(csv.reader([line], strict=True))]
@@ -42,8 +55,13 @@ def _values(line: str, number: int) -> list[str]:
 def _model(model: type[Model], header: list[str], row: list[str], number: int) -> Model:
     if len(row) != len(header):
         raise ValueError(f"line {number} has {len(row)} values, not {len(header)}")
+    for value in row:
+        if not _PLAIN.fullmatch(value) and _is_number(value):
+            raise ValueError(f"line {number}: {value!r} is no plain number: digits 0 to 9, a point, an exponent")
     try:
         return model.model_validate_strings({name: value for name, value in zip(header, row, strict=True) if value})
     except ValidationError as error:
         detail = error.errors(include_url=False)[0]
-        raise ValueError(f"line {number}: {'.'.join(map(str, detail['loc']))}: {detail['msg']}") from None
+        raise ValueError(
+            f"line {number}: {'.'.join(map(str, detail['loc']))}: {detail['msg'].removeprefix('Value error, ')}"
+        ) from None

@@ -10,13 +10,15 @@ from nrbench import jobs, suite
 from nrbench.base.errors import UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from nrbench.families.executor import Executor
     from nrbench.suite.suite import Benchmark
 
 
-def read_suite(name: str, settings: Sequence[str]) -> Benchmark:
-    """Return the suite of a name or file with settings laid over it."""
-    return suite.load_suite(suite.find_suite(name), nrbench.load_registry(), settings=settings)
+def read_suite(name: str, settings: Sequence[str], *, data: Path | None = None) -> Benchmark:
+    """Return the suite of a name or file with settings laid over it; with a directory of data its networks are tried."""
+    return suite.load_suite(suite.find_suite(name), nrbench.load_registry(), settings=settings, data=data)
 
 
 def asked_suite(name: str, settings: Sequence[str], device: str) -> Benchmark:

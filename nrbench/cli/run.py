@@ -29,7 +29,9 @@ from nrbench.cli.signals import stoppable
 )
 @click.option("-j", "--jobs", "workers", type=click.IntRange(min=1), help="Workers; as many as cores by default.")
 @click.option(
-    "--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds a job may take: one training and its cells."
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True, max=1e9),
+    help="Seconds a job may take: one training and its cells.",
 )
 @click.option(
     "--jobs-per-device", type=click.IntRange(min=1), default=1, show_default=True, help="Workers on each GPU."
@@ -55,7 +57,7 @@ def command(
     """
     progress = console(stderr=True)
     cli.log_to(progress, verbosity=-1 if quiet else verbose)
-    loaded = read_suite(suite, settings)
+    loaded = read_suite(suite, settings, data=jobs.Options(**asked).data_root)
     workers = workers or jobs.gpu_workers(asked["device"], jobs_per_device)
     chosen = jobs.Options(executor=asked_executor(executor, jobs=workers, timeout=timeout), **asked)
     folder = chosen.out / loaded.name

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
 import nrbench
-from nrbench import suite
+from nrbench import jobs, suite
 from nrbench.base.errors import Problem, SuiteError
 from nrbench.cli import options
 
@@ -16,14 +17,20 @@ from nrbench.cli import options
 @click.command("validate")
 @click.argument("suites", nargs=-1, required=True, metavar="SUITE...")
 @options.settings
+@options.data_dir
+@click.option("--no-build", is_flag=True, help="Do not build the networks and try them on the images.")
 @options.as_json
-def command(suites: Sequence[str], settings: Sequence[str], as_json: bool) -> int:
-    """Check suites without running anything; every mistake is shown with its place."""
+def command(suites: Sequence[str], settings: Sequence[str], data: Path | None, no_build: bool, as_json: bool) -> int:
+    """Check suites without training anything; every mistake is shown with its place.
+
+    Each network is built and run once on two random images of each data set.
+    """
     registry = nrbench.load_registry()
+    tried = None if no_build else jobs.Options(data=data).data_root
     problems: list[Problem] = []
     for name in suites:
         try:
-            loaded = suite.load_suite(suite.find_suite(name), registry, settings=settings)
+            loaded = suite.load_suite(suite.find_suite(name), registry, settings=settings, data=tried)
         except SuiteError as error:
             problems += error.problems
         else:

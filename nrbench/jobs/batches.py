@@ -57,7 +57,7 @@ class Batches:
     seed: int
 
     def __len__(self) -> int:
-        return -(-len(self.images) // self.recipe.batch_size)
+        return len(_sizes(len(self.images), self.recipe.batch_size))
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """Yield the batches of epoch 1, 2, …: every image once, in a new order."""
@@ -74,7 +74,8 @@ class Batches:
         order = torch.randperm(len(self.images), generator=chance)[:count]
         flips = torch.rand(count, generator=chance) < 0.5
         shifts = torch.randint(0, 2 * PADDING + 1, (count, 2), generator=chance)
-        parts = (torch.split(tensor.to(device), self.recipe.batch_size) for tensor in (order, flips, shifts))
+        sizes = _sizes(count, self.recipe.batch_size)
+        parts = (torch.split(tensor.to(device), sizes) for tensor in (order, flips, shifts))
         for rows, flip, shift in zip(*parts, strict=True):
             batch = pixels.index_select(0, rows).permute(0, 3, 1, 2)
             if self.recipe.augment:
@@ -84,6 +85,12 @@ class Batches:
                     shift=shift if "crop" in self.recipe.augment else None,
                 )
             yield Batch(self.normalise(batch), self.images.labels[rows])
+
+
+def _sizes(count: int, batch_size: int) -> list[int]:
+    """Return the sizes of the batches of so many images: a last image alone, of which BatchNorm has no variance, joins."""
+    sizes = [min(batch_size, count - start) for start in range(0, count, batch_size)]
+    return [*sizes[:-2], sizes[-2] + 1] if len(sizes) > 1 and sizes[-1] == 1 else sizes
 
 
 def augmented(images: Tensor, *, flip: Tensor | None, shift: Tensor | None) -> Tensor:

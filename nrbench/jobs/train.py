@@ -19,8 +19,8 @@ from nrbench.families.step import Clock, Criterion, State, Step
 from nrbench.jobs.batches import Batches
 from nrbench.jobs.data import Data
 from nrbench.jobs.device import autocast
-from nrbench.jobs.given import taken
 from nrbench.suite.cell import Training
+from nrbench.suite.given import taken
 from nrbench.suite.recipe import Recipe
 
 

@@ -46,7 +46,7 @@ def run(
     if isinstance(suite, Benchmark) and settings:
         raise UsageError("settings are laid over a suite's file, not over one that was read")
     if not isinstance(suite, Benchmark):
-        suite = load_suite(find_suite(suite), registry or load_registry(), settings=settings)
+        suite = load_suite(find_suite(suite), registry or load_registry(), settings=settings, data=options.data_root)
     log_file = RunLog(Path(options.out) / suite.name / LOG)
     with followed(log_file, watch) if watch else nullcontext():
         return run_to_page(suite, options).board

@@ -20,21 +20,33 @@ from nrbench.suite.check import contradictions, table_problems
 from nrbench.suite.layers import Layers, layered
 from nrbench.suite.suite import SECTIONS, Benchmark, Collection, Suite
 from nrbench.suite.sweeps import count, sweeps, variants
+from nrbench.suite.trial import troubles
 from nrbench.suite.yaml import Node, Path_, dotted, parse
 
 MAX_ROWS = 10_000
 """Rows that the sweeps of one label may make."""
 
 
-def load_suite(path: str | Path, registry: Registry, *, settings: Sequence[str] = ()) -> Benchmark:
+def load_suite(
+    path: str | Path, registry: Registry, *, settings: Sequence[str] = (), data: Path | None = None
+) -> Benchmark:
     """Return the suite or the collection in a file, with `settings` such as "recipe.epochs=1" laid over it.
 
-    Raise `SuiteError` with every mistake in it, each at its file, line and column.
+    With a directory of `data` its networks are tried on its images too: see `troubles`. Raise `SuiteError` with every
+    mistake in it, each at its file, line and column.
     """
     layers = layered(Path(path), settings=settings)
-    if not layers.included:
-        return _Reader(layers.root, registry).suite()
-    return _collection(layers, registry)
+    benchmark = _collection(layers, registry) if layers.included else _Reader(layers.root, registry).suite()
+    if data is not None:
+        problems = [
+            Problem(root.locate(path), dotted(path), trouble.message)
+            for root, part in zip(layers.included or [layers.root], benchmark.parts, strict=True)
+            for trouble in troubles(part, data)
+            for path in [(trouble.section, trouble.label)]
+        ]
+        if problems:
+            raise SuiteError(problems)
+    return benchmark
 
 
 def _collection(layers: Layers, registry: Registry) -> Collection:

@@ -19,7 +19,7 @@ class Recipe(Frozen):
     epochs: int = Field(default=200, ge=0)
     """Passes over the training images."""
     batch_size: int = Field(default=128, ge=2)
-    """Images in a step; the last batch of an epoch may have fewer."""
+    """Images in a step; the last batch of an epoch may have fewer, or one more: a last image alone joins the one before."""
     evaluation_batch: int = Field(default=500, ge=1)
     """Images in a forward pass of an evaluation."""
     optimizer: Optimizer = Sgd()

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+
 import torch
 from torch import nn
 
-from nrbench import Backbone
+from nrbench import ADDED_LATER, Backbone, did_you_mean
+
+Arguments = Annotated[Mapping[str, Any], ADDED_LATER]
 
 
-def check_buildable(backbone: Backbone) -> None:
-    """Raise `ValueError` with the reason when a network cannot be built; no memory is taken for its weights."""
+def check_buildable(backbone: Backbone, options: Iterable[str]) -> None:
+    """Raise `ValueError` with the reason when a network cannot be built; memory is taken only where it needs numbers.
+
+    `options` are the names that its constructor knows, for a word about one that it does not.
+    """
     try:
-        with torch.device("meta"):
-            backbone.build(num_classes=2, input_shape=(3, 32, 32))
+        try:
+            with torch.device("meta"):
+                backbone.build(num_classes=2, input_shape=(3, 224, 224))
+        except (RuntimeError, NotImplementedError):
+            with torch.random.fork_rng([]):
+                backbone.build(num_classes=2, input_shape=(3, 224, 224))
     except TypeError as error:  # an option that the network does not have
-        raise ValueError(str(error)) from error
+        unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        hint = did_you_mean(unknown[1], sorted(options)) if unknown else ""
+        raise ValueError(f"{error}; {hint}" if hint else str(error)) from error
 
 
 def fitted(model: nn.Module, *, channels: int, cifar_stem: bool) -> nn.Module:
@@ -33,15 +48,18 @@ def fitted(model: nn.Module, *, channels: int, cifar_stem: bool) -> nn.Module:
         if first.kernel_size != (7, 7) or first.stride != (2, 2) or not pools:
             raise ValueError("it has no 7×7 stem of stride 2 with a max-pool that a small one could stand for")
         model.set_submodule(pools[0], nn.Identity())
-        model.set_submodule(name, _convolution(first, channels, kernel=3, stride=1))
+        model.set_submodule(name, _convolution(first, channels, kernel_size=3, stride=1, padding=1, dilation=1))
     elif first.in_channels != channels:
-        model.set_submodule(name, _convolution(first, channels, kernel=first.kernel_size[0], stride=first.stride[0]))
+        model.set_submodule(name, _convolution(first, channels))
     return model
 
 
-def _convolution(like: nn.Conv2d, channels: int, *, kernel: int, stride: int) -> nn.Conv2d:
+def _convolution(like: nn.Conv2d, channels: int, **other: int) -> nn.Conv2d:
+    """Return a convolution for other colours that is in all else like the one it replaces, but for what is said."""
     if like.groups != 1:
         raise ValueError("its first convolution is in groups")
-    new = nn.Conv2d(channels, like.out_channels, kernel, stride, kernel // 2, bias=like.bias is not None)
+    kept = ("kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
+    options: dict[str, Any] = {name: getattr(like, name) for name in kept} | other
+    new = nn.Conv2d(channels, like.out_channels, bias=like.bias is not None, **options)
     nn.init.kaiming_normal_(new.weight, mode="fan_out", nonlinearity="relu")
     return new

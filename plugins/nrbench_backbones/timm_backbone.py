@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Literal, Self
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal, Self
 
+import torch
 from pydantic import field_validator, model_validator
 from torch import nn
 
 from nrbench import Backbone, Finding, did_you_mean
-from nrbench_backbones.stem import check_buildable, fitted
+from nrbench_backbones.stem import Arguments, check_buildable, fitted
 
 
 class Timm(Backbone):
     """Any classifier of timm by its name there, with new weights."""
 
     name: Literal["timm"] = "timm"
+    version: ClassVar[int] = (
+        2  # tokens, positions and scales are digital; a stem for other colours is like the one it replaces
+    )
 
     model: str
     """The name in timm, such as resnet18."""
@@ -24,6 +29,9 @@ class Timm(Backbone):
     zero_init_last: bool | None = None
     """timm starts the last BatchNorm of each residual block at 0; `false` starts it at 1, as torchvision and `resnet` do,
     and is an error for a network without that option. Not said, the network's own default stands."""
+
+    arguments: Arguments = {}
+    """What else timm's constructor is given, such as drop_rate or img_size; img_size is the images' own by default."""
 
     @field_validator("model")
     @classmethod
@@ -36,8 +44,16 @@ class Timm(Backbone):
 
     @model_validator(mode="after")
     def _can_be_fitted(self) -> Self:
-        check_buildable(self)
+        check_buildable(self, self._options())
         return self
+
+    def _options(self) -> Mapping[str, Any]:
+        """What the constructor of the network knows by name."""
+        import timm
+
+        with torch.device("meta"):
+            network = timm.create_model(self.model, pretrained=False)
+        return inspect.signature(type(network).__init__).parameters
 
     @classmethod
     def check(cls) -> Iterator[Finding]:
@@ -48,7 +64,10 @@ class Timm(Backbone):
     def build(self, *, num_classes: int, input_shape: tuple[int, int, int]) -> nn.Module:
         import timm
 
-        options: dict[str, Any] = {} if self.zero_init_last is None else {"zero_init_last": self.zero_init_last}
+        options: dict[str, Any] = {"img_size": input_shape[1:]} if "img_size" in self._options() else {}
+        if self.zero_init_last is not None:
+            options["zero_init_last"] = self.zero_init_last
+        options |= self.arguments
         network = timm.create_model(
             self.model, pretrained=False, num_classes=num_classes, in_chans=input_shape[0], **options
         )

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal, Self
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from pydantic import field_validator, model_validator
 from torch import nn
 
 from nrbench import Backbone, Finding, did_you_mean
-from nrbench_backbones.stem import check_buildable, fitted
+from nrbench_backbones.stem import Arguments, check_buildable, fitted
 
 
 class Torchvision(Backbone):
     """Any classifier of torchvision by its name there, with new weights."""
 
     name: Literal["torchvision"] = "torchvision"
+    version: ClassVar[int] = (
+        2  # tokens, positions and scales are digital; a stem for other colours is like the one it replaces
+    )
 
     model: str
     """The name in torchvision, such as resnet18."""
     cifar_stem: bool = False
     """A 3×3 stem of stride 1 without max-pool, for small images, in the place of the 7×7 one."""
+
+    arguments: Arguments = {}
+    """What else torchvision's constructor is given, such as dropout. The size of images is theirs by default, and there are
+    no auxiliary heads."""
 
     @field_validator("model")
     @classmethod
@@ -35,8 +43,15 @@ class Torchvision(Backbone):
 
     @model_validator(mode="after")
     def _can_be_fitted(self) -> Self:
-        check_buildable(self)
+        check_buildable(self, self._options())
         return self
+
+    def _options(self) -> Mapping[str, Any]:
+        """What the constructor of the network knows by name."""
+        from torchvision import models
+
+        network = inspect.signature(models.get_model_builder(self.model), eval_str=True).return_annotation
+        return inspect.signature(network.__init__).parameters
 
     @classmethod
     def check(cls) -> Iterator[Finding]:
@@ -49,5 +64,8 @@ class Torchvision(Backbone):
     def build(self, *, num_classes: int, input_shape: tuple[int, int, int]) -> nn.Module:
         from torchvision import models
 
-        network = models.get_model(self.model, weights=None, num_classes=num_classes)
+        _, height, width = input_shape
+        fitting = {"aux_logits": False, "image_size": height, "input_size": (height, width)}
+        options = {name: value for name, value in fitting.items() if name in self._options()} | dict(self.arguments)
+        network = models.get_model(self.model, weights=None, num_classes=num_classes, **options)
         return fitted(network, channels=input_shape[0], cifar_stem=self.cifar_stem)

@@ -7,21 +7,58 @@ from itertools import pairwise
 from typing import Annotated, Literal
 
 import torch
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from torch import Tensor
 
-from nrbench import Chance, DataFile, Frozen, NoiseModel, Scale, Weights, csv_models
+from nrbench import ADDED_LATER, Chance, DataFile, Frozen, NoiseModel, Scale, Weights, csv_models
 
 
 class Point(Frozen):
     """What was measured at one target."""
 
     magnitude: float = Field(ge=0)
-    """The target |w| / m, m being the unit of the weight's filter."""
+    """The target |w| / m, m being the unit of the weight's filter; or a conductance, with `g_max`."""
     mean: float = 0.0
     """Mean error in the same unit; positive is away from zero."""
     std: float = Field(ge=0)
     """Standard deviation of the error in the same unit."""
+
+    def divided(self, unit: float) -> Point:
+        """Return the point in another unit."""
+        return Point(magnitude=self.magnitude / unit, mean=self.mean / unit, std=self.std / unit)
+
+
+class _InUnits(Point):
+    """A point whose unit is the largest weight."""
+
+    @field_validator("magnitude", "mean", "std")
+    @classmethod
+    def _is_a_share(cls, value: float) -> float:
+        if abs(value) > 1:
+            raise ValueError(
+                f"{value:g} is beyond 1, which is the largest weight of a filter: divide the table by the conductance that "
+                "stands for it, or give that conductance as g_max"
+            )
+        return value
+
+
+def _in_its_unit(point: Point, info: ValidationInfo) -> Point:
+    if not info.data.get("g_max"):
+        try:
+            _InUnits.model_validate(point.model_dump())
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise ValueError(f"{first['loc'][0]}: {first['ctx']['error']}") from None
+    return point
 
 
 class DeviceProfile(NoiseModel):
@@ -34,8 +71,11 @@ class DeviceProfile(NoiseModel):
 
     name: Literal["device_profile"] = "device_profile"
 
+    g_max: Annotated[float | None, Field(gt=0), ADDED_LATER] = None
+    """The conductance that stands for the largest weight, where the table is in conductances: all of it is divided by it."""
     table: Annotated[
-        Annotated[tuple[Point, ...], Tag("points")] | Annotated[DataFile, Tag("file")],
+        Annotated[tuple[Annotated[Point, AfterValidator(_in_its_unit)], ...], Tag("points")]
+        | Annotated[DataFile, Tag("file")],
         Discriminator(lambda table: "points" if isinstance(table, list | tuple) else "file"),
     ]
     """Points of increasing magnitude, or a CSV file with the columns magnitude, mean and std (`#` starts a comment)."""
@@ -50,9 +90,10 @@ class DeviceProfile(NoiseModel):
 
     @field_validator("table")
     @classmethod
-    def _is_a_table(cls, table: tuple[Point, ...] | DataFile) -> tuple[Point, ...] | DataFile:
+    def _is_a_table(cls, table: tuple[Point, ...] | DataFile, info: ValidationInfo) -> tuple[Point, ...] | DataFile:
+        point = Point if info.data.get("g_max") else _InUnits
         if isinstance(table, DataFile):
-            table.check_content(lambda content: _increasing(csv_models(content, Point)))
+            table.check_content(lambda content: _increasing(csv_models(content, point)))
         else:
             _increasing(table)
         return table
@@ -65,8 +106,9 @@ class DeviceProfile(NoiseModel):
 
     @cached_property
     def points(self) -> tuple[Point, ...]:
-        """The points of the table; `DataError` is raised if they are in a file that has changed since."""
-        return csv_models(self.table.read(), Point) if isinstance(self.table, DataFile) else self.table
+        """The points of the table in units of m; `DataError` is raised if they are in a file that has changed since."""
+        points = csv_models(self.table.read(), Point) if isinstance(self.table, DataFile) else self.table
+        return points if self.g_max is None else tuple(point.divided(self.g_max) for point in points)
 
     def displacement(self, weights: Weights, *, chance: Chance) -> Weights:
         delta = {}

@@ -1,0 +1,121 @@
+"""Trials: whether the networks of a suite can be built for its images, and run, before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from nrbench.base.errors import DataError
+from nrbench.families.analog import Layout, NetworkWeights, direct_use
+from nrbench.families.backbone import Backbone
+from nrbench.families.dataset import Dataset, load_splits
+from nrbench.families.method import Method
+from nrbench.families.noise import NoiseModel
+from nrbench.families.scale import Scale
+from nrbench.suite.given import taken
+from nrbench.suite.suite import Suite
+
+IMAGES = 2
+
+
+class Trouble(NamedTuple):
+    """What does not fit, and which entry of the suite says so."""
+
+    section: str
+    label: str
+    message: str
+
+
+def troubles(suite: Suite, data: Path) -> Iterator[Trouble]:
+    """Yield what would fail in each pair of backbone and data set; images are read only where their shape is not known.
+
+    Each network is built and run once in evaluation and in training, on two random images, without memory where that
+    works. Given weights are compared with it, and layers that noise models name are looked for.
+    """
+    for label, dataset in suite.datasets.items():
+        try:
+            shape = _shape(dataset, data)
+        except DataError as error:
+            yield Trouble("datasets", label, str(error))
+            continue
+        for name, backbone in suite.backbones.items() if shape else ():
+            assert shape is not None
+            try:
+                model, layout = tried(backbone, *shape)
+            except Exception as error:
+                kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+                yield Trouble(
+                    "backbones", name, f"it does not take images of {label}, {_said(shape[1])}: {kind}{error}"
+                )
+                continue
+            yield from _troubles_with(suite, f"{name} on {label}", model, layout.weights_of(model))
+
+
+@lru_cache(maxsize=256)
+def tried(backbone: Backbone, classes: int, shape: tuple[int, int, int]) -> tuple[nn.Module, Layout]:
+    """Return a network that was built and run, and how its weights lie; raise whatever it raises."""
+    try:
+        return _run(backbone, classes, shape, "meta")
+    except Exception:  # some networks need numbers to be built
+        return _run(backbone, classes, shape, "cpu")
+
+
+def _run(backbone: Backbone, classes: int, shape: tuple[int, int, int], device: str) -> tuple[nn.Module, Layout]:
+    with torch.random.fork_rng([]), torch.device(device):
+        model = backbone.build(num_classes=classes, input_shape=shape)
+        layout = Layout.of(model, backbone.stored(model))
+        images = torch.rand(IMAGES, *shape)
+        with torch.no_grad():
+            for mode in (model.train(), model.eval()):
+                output = mode(images)
+                if not isinstance(output, Tensor):
+                    raise ValueError(f"its output is a {type(output).__name__} and not a tensor of logits")
+                if tuple(output.shape) != (IMAGES, classes):
+                    raise ValueError(f"its output is {tuple(output.shape)} for {IMAGES} images of {classes} classes")
+            direct_use(model, layout, images)
+    return model, layout
+
+
+def _shape(dataset: Dataset, data: Path) -> tuple[int, tuple[int, int, int]] | None:
+    if dataset.shape is not None:
+        return dataset.shape
+    splits = load_splits(dataset, data)
+    return splits.num_classes, splits.input_shape
+
+
+def _said(shape: tuple[int, int, int]) -> str:
+    return "×".join(map(str, shape))
+
+
+def _troubles_with(suite: Suite, pair: str, model: nn.Module, weights: NetworkWeights) -> Iterator[Trouble]:
+    for label, method in suite.methods.items():
+        for seed in range(suite.seeds) if not method.trains else ():
+            try:
+                given = method.given_weights(seed)
+                if given is not None:
+                    taken(given, model, note=lambda text: None)
+            except Exception as error:
+                yield Trouble("methods", label, f"its weights do not fit {pair}: {error}")
+                break
+        yield from _unknown_layers("methods", label, method, pair, weights)
+    for label, noise in suite.noise.items():
+        yield from _unknown_layers("noise", label, noise, pair, weights)
+
+
+def _unknown_layers(
+    section: str, label: str, component: Method | NoiseModel, pair: str, weights: NetworkWeights
+) -> Iterator[Trouble]:
+    for name in type(component).model_fields:
+        value = getattr(component, name)
+        if isinstance(value, Method | NoiseModel):
+            yield from _unknown_layers(section, label, value, pair, weights)
+        if isinstance(value, Scale):
+            try:
+                value.layers.of(weights)
+            except ValueError as error:
+                yield Trouble(section, label, f"{error} ({pair})")
