@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,8 @@ from nrbench.suite.given import taken
 from nrbench.suite.suite import Suite
 
 IMAGES = 2
+LARGE = 3 * 64 * 64
+"""Numbers in an image; a network for larger ones is large itself as a rule."""
 
 
 class Trouble(NamedTuple):
@@ -58,11 +61,17 @@ def troubles(suite: Suite, data: Path) -> Iterator[Trouble]:
 
 @lru_cache(maxsize=256)
 def tried(backbone: Backbone, classes: int, shape: tuple[int, int, int]) -> tuple[nn.Module, Layout]:
-    """Return a network that was built and run, and how its weights lie; raise whatever it raises."""
-    try:
-        return _run(backbone, classes, shape, "meta")
-    except Exception:  # some networks need numbers to be built
-        return _run(backbone, classes, shape, "cpu")
+    """Return a network that was built and run, and how its weights lie; raise whatever it raises.
+
+    A pass without memory makes torch import its compiler, 1.3 s, and some networks need numbers: so small ones, by the
+    pixels that they see, are run for real.
+    """
+    if prod(shape) > LARGE:
+        try:
+            return _run(backbone, classes, shape, "meta")
+        except Exception:
+            pass
+    return _run(backbone, classes, shape, "cpu")
 
 
 def _run(backbone: Backbone, classes: int, shape: tuple[int, int, int], device: str) -> tuple[nn.Module, Layout]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal, Self
 
 import torch
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from torch import nn
 
 from nrbench import Backbone, Finding, did_you_mean
@@ -30,7 +30,7 @@ class Timm(Backbone):
     """timm starts the last BatchNorm of each residual block at 0; `false` starts it at 1, as torchvision and `resnet` do,
     and is an error for a network without that option. Not said, the network's own default stands."""
 
-    arguments: Arguments = {}
+    arguments: Arguments = Field(default={})
     """What else timm's constructor is given, such as drop_rate or img_size; img_size is the images' own by default."""
 
     @field_validator("model")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal, Self
 
 import torch
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from torch import nn
 
 from nrbench import Backbone, Finding, did_you_mean
@@ -27,7 +27,7 @@ class Torchvision(Backbone):
     cifar_stem: bool = False
     """A 3×3 stem of stride 1 without max-pool, for small images, in the place of the 7×7 one."""
 
-    arguments: Arguments = {}
+    arguments: Arguments = Field(default={})
     """What else torchvision's constructor is given, such as dropout. The size of images is theirs by default, and there are
     no auxiliary heads."""
 
@@ -65,7 +65,10 @@ class Torchvision(Backbone):
         from torchvision import models
 
         _, height, width = input_shape
+        known = self._options()
         fitting = {"aux_logits": False, "image_size": height, "input_size": (height, width)}
-        options = {name: value for name, value in fitting.items() if name in self._options()} | dict(self.arguments)
+        options = {name: value for name, value in fitting.items() if name in known} | dict(self.arguments)
+        if "init_weights" in known and known["init_weights"].default is None:
+            options.setdefault("init_weights", True)  # what it does unless told, with a warning
         network = models.get_model(self.model, weights=None, num_classes=num_classes, **options)
         return fitted(network, channels=input_shape[0], cifar_stem=self.cifar_stem)
