@@ -7,6 +7,7 @@ import traceback
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from multiprocessing import parent_process
 from typing import Generic, Literal, TypeVar
 
 from nrbench.base.component import Component
@@ -33,11 +34,16 @@ class Failure:
     @classmethod
     def of(cls, error: BaseException) -> Failure:
         """Describe an exception; running out of memory is told apart."""
-        message = f"{type(error).__name__}: {error}"
+        try:
+            text = str(error).encode(errors="backslashreplace").decode()
+        except BaseException:  # a text that raises is the component's own too
+            text = "its text cannot be shown"
+        message = f"{type(error).__name__}: {text}"
         hungry = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
         kind: FailureKind = "out_of_memory" if hungry or "DefaultCPUAllocator" in message else "error"
         refusal = error if isinstance(error, StoreError | DataError | MissingError) else None
-        return cls(kind, message, "".join(traceback.format_exception(error)), refusal=refusal)
+        trace = "".join(traceback.format_exception(error)).encode(errors="backslashreplace").decode()
+        return cls(kind, message, trace, refusal=refusal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +81,13 @@ class Serial(Executor):
 
 
 def attempt(work: Callable[[Item], Value], item: Item) -> Value | Failure:
-    """Return the value of an item, or the failure that an exception or an exit amounts to."""
+    """Return the value of an item, or the failure that whatever it raises amounts to.
+
+    A `KeyboardInterrupt` passes through in the main process, where it is a person's; in a worker it is the component's.
+    """
     try:
         return work(item)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # an exit, or an exception of a plugin's own that is no Exception
+        if isinstance(error, KeyboardInterrupt) and parent_process() is None:
+            raise
         return Failure.of(error)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nrbench.base.chance import Chance
 from nrbench.base.component import ADDED_LATER, Component
+from nrbench.families.analog import NetworkWeights
 from nrbench.families.displacement import Perturbation, Weights
 from nrbench.families.noise import NoiseModel
 from nrbench.families.optimizer import Optimizer
@@ -137,8 +138,11 @@ def displaced_backward(
 
 
 def _delta(
-    perturbation: Perturbation | NoiseModel, weights: Weights, gradient: Weights | None, chance: Chance
+    perturbation: Perturbation | NoiseModel, weights: NetworkWeights, gradient: Weights | None, chance: Chance
 ) -> Weights:
     if isinstance(perturbation, NoiseModel):
-        return perturbation.displacement(weights, chance=chance)
+        delta = perturbation.displacement(weights, chance=chance)
+        if not (delta or perturbation.clean or weights.layout.layers):
+            raise ValueError("nothing of this network lies on the device, so that no noise can move it")
+        return delta
     return perturbation.displacement(weights, gradient=gradient, chance=chance)

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from nrbench.base.chance import EvaluationChance
+from nrbench.base.torch_state import unchanged
 from nrbench.families.analog import Layout, NetworkWeights, aliases
 from nrbench.families.dataset import Images
-from nrbench.families.displacement import NONE, Weights, moved
+from nrbench.families.displacement import NONE, Weights, check_displacement, moved
 from nrbench.families.noise import NoiseModel
 from nrbench.families.step import Criterion
 
@@ -145,12 +146,21 @@ class Network:
 
     def _drawn(self, noise: NoiseModel, chance: EvaluationChance) -> Weights:
         weights = self.weights()
-        before = [weight._version for weight in weights.values()]
-        with torch.no_grad():
-            delta = noise.displacement(weights, chance=chance)
-        if [weight._version for weight in weights.values()] != before:
-            copy_into(self.model, self.loaded)
+        before = checksum(weights)
+        try:
+            with torch.no_grad(), unchanged(noise.name):
+                delta = noise.displacement(weights, chance=chance)
+        finally:
+            written = checksum(weights) != before
+            if written:
+                copy_into(self.model, self.loaded)
+        if written:
             raise ValueError(f"{noise.name} wrote to the weights it was given")
+        if not (delta or noise.clean or weights.layout.layers):
+            raise ValueError("nothing of this network lies on the device, so that no noise can move it")
+        check_displacement(weights, delta)
+        if delta and not torch.stack(torch._foreach_norm(list(delta.values()), float("inf"))).isfinite().all():
+            raise ValueError(f"the displacement of {noise.name} is not finite")
         return delta
 
 
@@ -172,6 +182,15 @@ def copy_into(model: nn.Module, weights: Weights) -> None:
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(weights[name])
+
+
+def checksum(weights: Weights) -> list[int]:
+    """Return a number for each weight that another value of it would change: the sum of its bits as integers.
+
+    A write through `.data` leaves torch's own count of writes as it was.
+    """
+    bits = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+    return torch.stack([w.view(bits[w.element_size()]).sum() for w in weights.values()]).tolist() if weights else []
 
 
 def same_values(first: Tensor, second: Tensor) -> bool:

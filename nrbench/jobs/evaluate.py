@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
-from nrbench.base.chance import Chips
-from nrbench.families.executor import Failure
+from nrbench.base.chance import Chips, EvaluationChance
+from nrbench.base.torch_state import unchanged
+from nrbench.families.executor import Failure, attempt
 from nrbench.families.network import Network, norm
+from nrbench.families.noise import NoiseModel
 from nrbench.families.probe import Probe
 from nrbench.families.row import BatchNorm
 from nrbench.jobs.data import Data
@@ -37,16 +40,18 @@ def measure(
     """Return what each probe measures of a network, or why it could not, by its fingerprint."""
     results: dict[str, dict[str, float] | Failure] = {}
     for members in _grouped(probes, by=type).values():
-        try:
-            found: Sequence[dict[str, float]] = type(members[0]).measured_together(members, network, data.splits, chips)
-            results |= {probe.fingerprint: one for probe, one in zip(members, found, strict=True)}
-        except Exception:
-            for probe in members:  # one by one, to find whose fault it is
-                try:
-                    results[probe.fingerprint] = probe.measured(network, data.splits, chips)
-                except Exception as error:
-                    results[probe.fingerprint] = Failure.of(error)
+        found = attempt(partial(_measured, network=network, data=data, chips=chips), members)
+        if isinstance(found, Failure):  # one by one, to find whose fault it is
+            alone = partial(_measured, network=network, data=data, chips=chips)
+            each = [attempt(alone, [probe]) for probe in members]
+            found = [one if isinstance(one, Failure) else one[0] for one in each]  # type: ignore[misc]
+        results |= {probe.fingerprint: one for probe, one in zip(members, found, strict=True)}
     return results
+
+
+def _measured(probes: Sequence[Probe], *, network: Network, data: Data, chips: Chips) -> Sequence[dict[str, float]]:
+    with unchanged(probes[0].name):
+        return type(probes[0]).measured_together(probes, network, data.splits, chips)
 
 
 def evaluate(cells: Sequence[Cell], network: Network, data: Data, chips: Chips) -> dict[Cell, Counts | Failure]:
@@ -63,18 +68,27 @@ def evaluate(cells: Sequence[Cell], network: Network, data: Data, chips: Chips) 
             left = [cell for cell in members if draw < cell.draws and isinstance(found[cell], Counts)]
             if not left:
                 continue
-            try:
-                displaced = network.under(noise, chip, measure=True)
-                right = _treated(displaced, mode, data).counts(test) if displaced.displaced else clean[mode]
-            except Exception as error:
-                found |= dict.fromkeys(left, Failure.of(error))
+            judged = attempt(
+                partial(_judged, network=network, chip=chip, mode=mode, data=data, clean=clean[mode]), noise
+            )
+            if isinstance(judged, Failure):
+                found |= dict.fromkeys(left, judged)
                 continue
             for cell in left:
                 counts = found[cell]
                 assert isinstance(counts, Counts)
-                counts.correct.append(right)
-                counts.displacement_norms.append(displaced.displacement_norm or 0.0)
+                counts.correct.append(judged[0])
+                counts.displacement_norms.append(judged[1])
     return found
+
+
+def _judged(
+    noise: NoiseModel, *, network: Network, chip: EvaluationChance, mode: BatchNorm, data: Data, clean: int
+) -> tuple[int, float]:
+    """Return how many test images are right on a chip, and ‖δ‖."""
+    displaced = network.under(noise, chip, measure=True)
+    right = _treated(displaced, mode, data).counts(data.splits["test"]) if displaced.displaced else clean
+    return right, displaced.displacement_norm or 0.0
 
 
 def _treated(network: Network, mode: BatchNorm, data: Data) -> Network:

@@ -14,6 +14,7 @@ import torch
 from nrbench.base.chance import Chips
 from nrbench.base.errors import StoreError
 from nrbench.base.log import Event, RunLog, Watcher
+from nrbench.base.torch_state import unchanged
 from nrbench.families.analog import Layout
 from nrbench.families.executor import Failure
 from nrbench.families.network import Network
@@ -162,7 +163,8 @@ def _epochs(record: Record, data: Data) -> Iterator[tuple[Trained, float]]:
     epochs = train(record.training, data, checkpoint=record.resumed())
     while True:
         start = time.perf_counter()
-        trained = next(epochs, None)
+        with unchanged(record.training.method.name, generators=False):
+            trained = next(epochs, None)
         if trained is None:
             return
         yield trained, time.perf_counter() - start

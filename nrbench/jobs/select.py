@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
-from nrbench.families.executor import Failure
+from nrbench.families.executor import Failure, attempt
 from nrbench.families.probe import Probe, Scoring
+from nrbench.families.selection import Selection
 from nrbench.jobs.store import EpochRecord
 from nrbench.suite.cell import Cell
 
@@ -20,10 +22,11 @@ class Selecting:
         self.failures: dict[Cell, Failure] = {}
         self._asked: dict[Cell, Scoring | None] = {}
         for cell in cells:
-            try:
-                self._asked[cell] = cell.selection.scoring(cell.noise)
-            except Exception as error:
-                self.failures[cell] = Failure.of(error)
+            scoring = attempt(cell.selection.scoring, cell.noise)
+            if isinstance(scoring, Failure):
+                self.failures[cell] = scoring
+            else:
+                self._asked[cell] = scoring
 
     @property
     def left(self) -> dict[Cell, Scoring | None]:
@@ -45,15 +48,20 @@ class Selecting:
         """Return the epoch chosen for each cell among those there are, 0 if there are none."""
         chosen = {}
         for cell, scoring in self.left.items():
-            try:
-                scores = [None if scoring is None else correct(scoring, epoch) for epoch in epochs]
-                chosen[cell] = cell.selection.choose(scores) if epochs else 0
-                if not min(1, len(epochs)) <= chosen[cell] <= len(epochs):
-                    raise ValueError(f"{cell.selection.name} chose epoch {chosen[cell]} of {len(epochs)}")
-            except Exception as error:
-                self.failures[cell] = Failure.of(error)
-                chosen.pop(cell, None)
+            scores = [None if scoring is None else correct(scoring, epoch) for epoch in epochs]
+            choice = attempt(partial(_chosen, cell.selection), scores)
+            if isinstance(choice, Failure):
+                self.failures[cell] = choice
+            else:
+                chosen[cell] = choice
         return chosen
+
+
+def _chosen(selection: Selection, scores: Sequence[int | None]) -> int:
+    choice = selection.choose(scores) if scores else 0
+    if not min(1, len(scores)) <= choice <= len(scores):
+        raise ValueError(f"{selection.name} chose epoch {choice} of {len(scores)}")
+    return choice
 
 
 def correct(scoring: Scoring, epoch: EpochRecord) -> int:

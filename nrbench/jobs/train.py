@@ -131,11 +131,15 @@ def train(training: Training, data: Data, *, checkpoint: Checkpoint | None = Non
                 further=partial(batches.further, number),
             )
             loss += method.backward(step) * len(batch.labels)
+            if not step.passes:
+                raise ValueError(f"{method.name} made no pass over a batch, so that nothing would be trained")
             step.finish()
             method.update(step)
             optimizer.zero_grad(set_to_none=True)
             passes += step.passes
         model.eval()
+        finite = torch.stack([p.detach().isfinite().all() for p in model.parameters()]).all()
+        loss = loss.where(finite, float("nan"))  # the last step is in no loss
         yield now(epoch=epoch, loss=loss.item() / len(data.train), passes_per_step=passes / len(batches))
 
 
