@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import isfinite
 from pathlib import Path
 from typing import ClassVar
 
@@ -43,6 +44,37 @@ class Splits:
     num_classes: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    validation: Images | None = None
+    """What epochs are chosen on; None has the recipe hold some training images out."""
+    class_names: tuple[str, ...] = ()
+
+    def held_out(self, share: float, fingerprint: str) -> tuple[Images, Images]:
+        """Return what is trained on and what epochs are chosen on: a split of its own, or a share of the training images."""
+        return hold_out(self.train, share, fingerprint) if self.validation is None else (self.train, self.validation)
+
+    def check(self) -> None:
+        """Raise `DataError` for images or labels that no training could take."""
+        channels = len(self.mean)
+        if len(self.std) != channels or not all(isfinite(each) and each > 0 for each in self.std):
+            raise DataError("the standard deviations of a data set are one positive number for each colour")
+        for part, images in (("training", self.train), ("test", self.test), ("validation", self.validation)):
+            if images is None:
+                continue
+            pixels, labels = images.images, images.labels
+            if pixels.dtype != torch.uint8 or pixels.ndim != 4 or tuple(pixels.shape[1:]) != self.input_shape:
+                raise DataError(
+                    f"the {part} images are {pixels.dtype} of {tuple(pixels.shape)}, not uint8 as the others"
+                )
+            if not len(pixels) or 0 in pixels.shape or pixels.shape[1] != channels:
+                raise DataError(f"the {part} images are {tuple(pixels.shape)}, with {channels} means")
+            if labels.dtype != torch.int64 or labels.shape != (len(pixels),):
+                raise DataError(
+                    f"the {part} labels are {labels.dtype} of {tuple(labels.shape)}, not one int64 for each image"
+                )
+            if int(labels.min()) < 0 or int(labels.max()) >= self.num_classes:
+                raise DataError(
+                    f"the {part} labels go from {int(labels.min())} to {int(labels.max())}, beyond the classes"
+                )
 
     def normalised_by(self, mean: tuple[float, ...], std: tuple[float, ...]) -> Splits:
         """Return the same images to be normalised otherwise; raise `DataError` if there are other colours than numbers."""
@@ -81,11 +113,13 @@ class Dataset(Component, family="datasets", singular="data set"):
 def load_splits(dataset: Dataset, root: Path) -> Splits:
     """Return a data set's images; the last two are remembered. Raise `DataError` whatever is wrong with them."""
     try:
-        return dataset.load(root)
+        splits = dataset.load(root)
+        splits.check()
     except NrbenchError:
         raise
     except Exception as error:
         raise DataError(f"the data set {dataset.name} cannot be loaded: {type(error).__name__}: {error}") from error
+    return splits
 
 
 def hold_out(images: Images, fraction: float, fingerprint: str) -> tuple[Images, Images]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from nrbench.families.dataset import Images, hold_out, load_splits, shuffled
+from nrbench.families.dataset import Images, load_splits, shuffled
 from nrbench.families.probe import Splits
 from nrbench.jobs.batches import Normalisation
 from nrbench.suite.cell import Training
@@ -34,7 +34,7 @@ class Data:
         whole = load_splits(dataset, root)
         if training.method.input_statistics is not None:
             whole = whole.normalised_by(*training.method.input_statistics)
-        kept, validation = hold_out(whole.train, recipe.held_out, dataset.fingerprint)
+        kept, validation = whole.held_out(recipe.held_out, dataset.fingerprint)
         parts = {"train": kept, "validation": validation, "test": whole.test}
         return cls(
             train=kept.to(device),

@@ -12,7 +12,7 @@ from nrbench.base import disk
 from nrbench.base.errors import UsageError
 from nrbench.base.log import Event, RunLog, Watcher, followed
 from nrbench.board.leaderboard import Leaderboard
-from nrbench.families.dataset import hold_out, load_splits
+from nrbench.families.dataset import load_splits
 from nrbench.families.executor import Failure
 from nrbench.families.registry import Registry, load_registry
 from nrbench.jobs.device import find_device
@@ -69,7 +69,7 @@ def run_to_page(
             raise UsageError("no cell has labels like these: " + ", ".join(suite.labels()))
         work = plan(asked, store, force=options.force, retry_failed=options.retry_failed)
         for dataset, held_out in dict.fromkeys((j.training.dataset, j.training.recipe.held_out) for j in work.jobs):
-            hold_out(load_splits(dataset, options.data_root).train, held_out, dataset.fingerprint)
+            load_splits(dataset, options.data_root).held_out(held_out, dataset.fingerprint)
         planned(suite, work)
         setting = Setting(store.root, options.data_root, str(device), options.force, folder / LOG)
         results = {**work.stored, **_executed(work, setting, options)}

@@ -3,55 +3,100 @@
 from __future__ import annotations
 
 import io
+import logging
 import zipfile
 import zlib
+from typing import Literal
 
 import numpy as np
 import torch
 
 from nrbench import DataError, Images, Splits
 
-_NAMES = ("train_images", "train_labels", "test_images", "test_labels")
+log = logging.getLogger(__name__)
+
+Axis = Literal["first", "last"]
+_NEEDED = ("train_images", "train_labels", "test_images", "test_labels")
+_VALIDATION = ("val_images", "val_labels")
+_COLOURS = (1, 3, 4)
 
 
-def splits_from_npz(content: bytes, origin: str) -> Splits:
+def splits_from_npz(content: bytes, origin: str, channels: Axis | None = None) -> Splits:
     """Return the images in an archive with the arrays train_images, train_labels, test_images and test_labels.
 
-    Images are uint8, (count, height, width) or (count, channels, height, width); labels are integers from 0. Mean and
-    standard deviation are those of the training images. Raise `DataError` when anything is otherwise.
+    Images are uint8, (count, height, width) or with `channels` first or last, which the shape says where it can; labels
+    are integers from 0, (count,) or (count, 1). val_images and val_labels, if there, are what epochs are chosen on, and
+    class_names the names of classes. Mean and standard deviation are those of the training images. Raise `DataError` when
+    anything is otherwise.
     """
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            missing = [name for name in _NAMES if name not in archive]
+            missing = [name for name in _NEEDED if name not in archive]
             if missing:
                 raise DataError(f"{origin} lacks the arrays {', '.join(missing)}")
-            arrays = {name: archive[name] for name in _NAMES}
+            arrays = {name: archive[name] for name in (*_NEEDED, *_VALIDATION, "class_names") if name in archive}
     except (ValueError, TypeError, AttributeError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{origin} is no archive of plain arrays: {error}") from error
-    parts = {part: _images(arrays[f"{part}_images"], arrays[f"{part}_labels"], f"{origin}: {part}") for part in _PARTS}
-    train, test = parts["train"], parts["test"]
-    if train.images.shape[1:] != test.images.shape[1:]:
+    if ("val_images" in arrays) != ("val_labels" in arrays):
+        raise DataError(f"{origin} has one of val_images and val_labels, which belong together")
+    names = [name.removesuffix("_images") for name in arrays if name.endswith("_images")]
+    parts = {
+        part: _images(arrays[f"{part}_images"], arrays[f"{part}_labels"], f"{origin}: {part}", channels)
+        for part in names
+    }
+    train = parts["train"]
+    if len({part.images.shape[1:] for part in parts.values()}) > 1:
         raise DataError(f"{origin}: training and test images differ in shape")
     classes = int(train.labels.max()) + 1
-    if int(test.labels.max()) >= classes:
+    if any(int(part.labels.max()) >= classes for part in parts.values()):
         raise DataError(f"{origin}: the test set has a class that the training set lacks")
     pixels = train.images.double().div(255).transpose(0, 1).flatten(1)
     std = pixels.std(1).clamp_min(1e-6)
-    return Splits(train, test, classes, tuple(pixels.mean(1).tolist()), tuple(std.tolist()))
+    called = _class_names(arrays["class_names"], classes, origin) if "class_names" in arrays else ()
+    mean = tuple(pixels.mean(1).tolist())
+    return Splits(train, parts["test"], classes, mean, tuple(std.tolist()), parts.get("val"), called)
 
 
-_PARTS = ("train", "test")
+def _class_names(names: np.ndarray, classes: int, origin: str) -> tuple[str, ...]:
+    if names.ndim != 1 or names.dtype.kind != "U" or len(names) != classes:
+        raise DataError(f"{origin}: class_names are not one text for each of {classes} classes")
+    return tuple(names.tolist())
 
 
-def _images(images: np.ndarray, labels: np.ndarray, origin: str) -> Images:
-    if images.dtype != np.uint8 or images.ndim not in (3, 4) or not len(images):
-        shape = "×".join(map(str, images.shape))
+def _images(images: np.ndarray, labels: np.ndarray, origin: str, channels: Axis | None) -> Images:
+    if images.dtype != np.uint8 or images.ndim not in (3, 4) or not images.size:
         raise DataError(
-            f"{origin} images are {images.dtype} of {shape}, not uint8 of count × [channels ×] height × width"
+            f"{origin} images are {images.dtype} of {_said(images)}, not uint8 of count × [channels ×] height × width"
         )
+    if images.ndim == 3:
+        images = images[:, None]
+    elif _axis(images, origin, channels) == "last":
+        images = np.moveaxis(images, -1, 1)
+        log.info("%s images are %s, with their channels last in the file", origin, _said(images))
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer) or len(labels) != len(images):
         raise DataError(f"{origin} labels are not one integer for each image")
     if labels.min() < 0:
         raise DataError(f"{origin} labels are negative")
-    tensor = torch.from_numpy(np.ascontiguousarray(images))
-    return Images(tensor if images.ndim == 4 else tensor.unsqueeze(1), torch.from_numpy(labels.astype(np.int64)))
+    return Images(torch.from_numpy(np.ascontiguousarray(images)), torch.from_numpy(labels.astype(np.int64)))
+
+
+def _axis(images: np.ndarray, origin: str, said: Axis | None) -> Axis:
+    """Return where the channels are: where the suite says, or where there can be one, three or four of them and no pixels."""
+    _, first, middle, last = images.shape
+    if said is not None:
+        return said
+    if first in _COLOURS and last not in _COLOURS:
+        return "first"
+    if last in _COLOURS and first not in _COLOURS:
+        return "last"
+    if middle == last and first != middle:
+        return "first"
+    raise DataError(
+        f"{origin} images are {_said(images)}: do the channels come first or last? Say `channels: first` or `channels: last`"
+    )
+
+
+def _said(array: np.ndarray) -> str:
+    return "×".join(map(str, array.shape))
