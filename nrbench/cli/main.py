@@ -18,7 +18,7 @@ COMMANDS = {
     "plan": "Say what a run would compute, and what it would cost.",
     "status": "Say how far a suite is, also while another process runs it.",
     "report": "Write the leaderboard of what is stored, without computing anything.",
-    "validate": "Check suites without running anything; every mistake is shown with its place.",
+    "validate": "Check suites without training anything; every mistake is shown with its place.",
     "ls": "List the components that are installed, or the plugins they come from.",
     "show": "Describe a component: what it is, its parameters and their defaults, its source and its plugin.",
     "schema": "Print the JSON Schema of a suite, of leaderboard.json or of a component.",

@@ -14,7 +14,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from nrbench.base.component import Component, DataFile, canonical, parameter
-from nrbench.base.errors import Mark, Problem, SuiteError, did_you_mean
+from nrbench.base.errors import DataError, Mark, Problem, SuiteError, did_you_mean
 from nrbench.families.registry import Registry
 from nrbench.suite.check import contradictions, table_problems
 from nrbench.suite.layers import Layers, layered
@@ -44,6 +44,8 @@ def load_suite(
             for trouble in troubles(part, data)
             for path in [(trouble.section, trouble.label)]
         ]
+        if problems and all(problem.path.startswith("datasets") for problem in problems):
+            raise DataError("\n".join(map(str, problems)))
         if problems:
             raise SuiteError(problems)
     return benchmark

@@ -28,13 +28,21 @@ from nrbench.testing import (
     schedule,
     selection,
 )
-from nrbench.testing.samples import SmallDataset, SmallNetwork, sample_step, sample_weights, simulated_chip
+from nrbench.testing.samples import (
+    SmallDataset,
+    SmallNetwork,
+    layer_weights,
+    sample_step,
+    sample_weights,
+    simulated_chip,
+)
 
 __all__ = [
     "SmallDataset",
     "SmallNetwork",
     "checks_for",
     "checks_of",
+    "layer_weights",
     "parametrize_with_checks",
     "sample_step",
     "sample_weights",

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 from math import prod
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 from torch import nn
@@ -15,7 +15,7 @@ class MLP(Backbone):
 
     name: Literal["mlp"] = "mlp"
 
-    hidden: tuple[int, ...] = (256, 128)
+    hidden: tuple[Annotated[int, Field(ge=1, le=2**20)], ...] = (256, 128)
     """Units of each hidden layer."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Share of hidden units dropped in training."""

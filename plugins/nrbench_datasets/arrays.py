@@ -13,7 +13,7 @@ import torch
 
 from nrbench import DataError, Images, Splits
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("nrbench.datasets")
 
 Axis = Literal["first", "last"]
 _NEEDED = ("train_images", "train_labels", "test_images", "test_labels")
@@ -72,7 +72,7 @@ def _images(images: np.ndarray, labels: np.ndarray, origin: str, channels: Axis 
         images = images[:, None]
     elif _axis(images, origin, channels) == "last":
         images = np.moveaxis(images, -1, 1)
-        log.info("%s images are %s, with their channels last in the file", origin, _said(images))
+        log.warning("%s images are %s, with their channels last in the file", origin, _said(images))
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer) or len(labels) != len(images):

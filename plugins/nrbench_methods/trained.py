@@ -23,7 +23,7 @@ class Trained(Method):
 
     files: tuple[DataFile, ...] = Field(min_length=1)
     """Weights in the safetensors format, one file for each seed of the suite, relative to the suite's file."""
-    mean: Annotated[tuple[float, ...], Field(min_length=1), ADDED_LATER] = ()
+    mean: Annotated[tuple[float, ...], ADDED_LATER] = ()
     """The mean of each colour, or of all, that was subtracted from the images in training; by default the data set's."""
     std: Annotated[tuple[Annotated[float, Field(gt=0)], ...], ADDED_LATER] = ()
     """The standard deviation of each colour, or of all, that they were divided by."""

@@ -52,7 +52,7 @@ def test_the_commands_and_their_flags() -> None:
             ]
         ),
         "plan": sorted([*suite, "suite", "--json", "--measure"]),
-        "validate": ["--json", "--set", "suites"],
+        "validate": ["--data-dir", "--json", "--no-build", "--set", "suites"],
         "report": sorted(["--device", "--json", "--out", "--set", "-o", "suite"]),
         "ls": ["--json", "kind"],
         "show": ["--json", "name"],

@@ -9,7 +9,7 @@ from pytorch_optimizer import SAM as ReferenceSAM
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from nrbench import Chance, Clock, Method, State, Step
+from nrbench import Chance, Clock, Layer, Layout, Method, State, Step
 from nrbench.base.chance import TrainingChance
 from nrbench.families.schedule import Constant, Linear, OffToOn
 from nrbench_methods import RWP, SAM, SGD, NoiseInjection, Ramped
@@ -69,7 +69,9 @@ def test_sam_on_a_quadratic() -> None:
 def test_rwp_on_a_quadratic(noise: Any) -> None:
     """Over many steps RWP's gradient of ½ wᵀAw is Aw on average, and spreads as A times the noise."""
     model = Quadratic()
-    draws = torch.stack([gradient_of(RWP(sigma=0.2, noise=noise), model, number) for number in range(4000)])
+    stored = Layout({"weight": Layer("weight")})
+    method = RWP(sigma=0.2, noise=noise)
+    draws = torch.stack([gradient_of(method, model, number, layout=stored) for number in range(4000)])
     spread = 0.2 * W.abs().max() * A.norm(dim=1) * (2**0.5 if noise.name == "laplace" else 1)
     assert torch.allclose(draws.std(0), spread, rtol=0.1)
     assert ((draws.mean(0) - A @ W).abs() < 4 * spread / 4000**0.5).all()

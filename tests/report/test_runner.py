@@ -609,9 +609,8 @@ def test_recalibrated_rows_are_those_of_plain_torch(write_suite: Write, registry
         for seed in range(2):
             key = suite.own_trainings[TrainingLabels("SGD", "ResNet", "synthetic", seed)].key
             stored = load_file(tmp_path / "store" / "trainings" / key / "epochs" / "1.safetensors")
-            trainable = {
-                n: stored[n] for n, _ in backbone.build(num_classes=4, input_shape=(1, 8, 8)).named_parameters()
-            }
+            model = backbone.build(num_classes=4, input_shape=(1, 8, 8))
+            trainable = NetworkWeights({n: stored[n] for n, _ in model.named_parameters()}, Layout.of(model))
             chips = [EvaluationChance(backbone.fingerprint, seed, "report", draw) for draw in range(row.draws)]
             deltas = [noise.displacement(trainable, chance=chip) for chip in chips]
             expected.append(100 / 64 * sum(right(stored, delta, row.batch_norm) for delta in deltas) / row.draws)
