@@ -6,9 +6,11 @@ make each of them fail.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,16 +22,35 @@ from nrbench.base.errors import StoreError
 STEPS = ("make_directory", "put", "synchronise", "rename", "unlink", "add")
 Wait = Literal["name", "content", "nothing"]
 _DRAFT = "writing"
+_PLAIN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+"""Neither follow a link nor wait for the other end of a pipe."""
 _HOST = socket.gethostname().replace(".", "_")
 
 
 def read(path: Path) -> bytes | None:
-    """Return a file's content, None when there is no such file."""
+    """Return a regular file's content, None when there is no such file.
+
+    What is in a directory of results may be anybody's: a link is not followed, and nothing else than a file is opened.
+    """
     with _reported(path):
         try:
-            return path.read_bytes()
+            descriptor = os.open(path, os.O_RDONLY | _PLAIN)
         except FileNotFoundError:
             return None
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "it is no regular file")
+            return file.read()
+
+
+def inside(root: Path, path: Path) -> Path:
+    """Return a path below a directory; raise `StoreError` if a link on the way to it leads out of there."""
+    for parent in path.parents:
+        if parent == root:
+            return path
+        if parent.is_symlink():
+            raise StoreError(f"{parent} is a link, which is not followed")
+    raise StoreError(f"{path} is not inside {root}")
 
 
 def write(path: Path, content: bytes, *, wait: Wait = "name") -> None:
@@ -76,10 +97,11 @@ def remove(path: Path) -> None:
 
 def sweep(folder: Path) -> None:
     """Remove the drafts that dead processes of this host left below a directory; leave all else alone."""
-    for draft in folder.rglob(f".*.{_DRAFT}"):
-        *_, host, pid, _unique, _ = draft.name.split(".")
-        if host == _HOST and pid.isdecimal() and not is_alive(int(pid)):
-            remove(draft)
+    for parent, _, names in os.walk(folder):
+        for name in (name for name in names if name.startswith(".") and name.endswith(f".{_DRAFT}")):
+            *_, host, pid, _unique, _ = ("", "", *name.split("."))
+            if host == _HOST and pid.isdecimal() and len(pid) < 10 and not is_alive(int(pid)):
+                remove(Path(parent, name))
 
 
 def is_alive(pid: int) -> bool:
@@ -125,7 +147,7 @@ def unlink(path: Path) -> None:
 
 def add(path: Path, line: str) -> None:
     """Write a line behind the last, in one system call."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _PLAIN, 0o666)
     try:
         os.write(descriptor, line.encode() + b"\n")
     finally:

@@ -50,6 +50,8 @@ class RunLog:
     def news(self) -> Iterator[Event]:
         """Yield the events that were added since the last call; a line that is not whole yet is left for the next."""
         try:
+            if self.path.is_symlink() or not self.path.is_file():
+                return
             with self.path.open("rb") as file:
                 file.seek(self._position)
                 content = file.read()

@@ -52,8 +52,8 @@ class Leaderboard(BaseModel):
 
         What is `known` of the store, by the keys of cells, is not read again.
         """
-        keys = {cell.key for part in benchmark.parts for cells in part.rows.values() for cell in cells}
-        found = {key: known[key] if key in known else store.result(key) for key in keys}
+        asked = {cell.key: cell for part in benchmark.parts for cells in part.rows.values() for cell in cells}
+        found = {key: known[key] if key in known else store.result_of(cell) for key, cell in asked.items()}
         grouped: Results = {
             position: [found[cell.key] for cell in cells]
             for part in benchmark.parts

@@ -23,7 +23,7 @@ def command(directory: Path, out: Path, as_json: bool) -> int:
     """
     if not (directory / "store").is_dir():
         raise UsageError(f"{directory} has no store in it")
-    merged = jobs.Store(out / "store").merge(jobs.Store(directory / "store"))
+    merged = jobs.Store(out / "store").merge(jobs.Store(directory / "store", untouched=True))
     if as_json:
         click.echo(json.dumps(merged.model_dump(mode="json"), indent=2))
     else:

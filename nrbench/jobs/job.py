@@ -88,7 +88,7 @@ def run_job(job: Job, setting: Setting) -> Results:
     training, device, store = job.training, setting.own_device(), Store(setting.store)
     stored = store.training(training.key)
     with captured(setting.printed(job)), held(stored.root, wait=True), computing(training.recipe, device):
-        results = {cell.key: known for cell in job.cells if (known := store.result(cell.key)) is not None}
+        results = {cell.key: known for cell in job.cells if (known := store.result_of(cell)) is not None}
         left = [cell for cell in job.cells if not isinstance(results.get(cell.key), CellResult)]
         if left:
             setting.tell(Event(training=training.key, kind="started"))

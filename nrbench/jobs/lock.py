@@ -32,7 +32,10 @@ _HOLDER = TypeAdapter(Holder)
 @contextmanager
 def held(folder: Path, *, wait: bool) -> Iterator[None]:
     """Hold the lock of a directory, waiting for it or raising `StoreError` with its holder; a dead process holds none."""
-    lock = FileLock(folder / ".lock")
+    path = folder / ".lock"
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise StoreError(f"{path} is no regular file")
+    lock = FileLock(path)
     try:
         disk.make_directory(folder)
         lock.acquire(timeout=-1 if wait else 0)

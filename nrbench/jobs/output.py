@@ -27,7 +27,7 @@ def captured(path: Path | None) -> Iterator[None]:
         return
     disk.append(path, "")
     saved = [os.dup(number) for number in (1, 2)]
-    target = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_TRUNC)
+    target = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0))
     done = threading.Event()
     follower = threading.Thread(target=_bound, args=(path, target, done), daemon=True)
     try:

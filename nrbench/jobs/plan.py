@@ -45,7 +45,7 @@ def plan(cells: Iterable[Cell], store: Store, *, force: bool = False, retry_fail
     failed: list[Cell] = []
     missing: dict[str, list[Cell]] = {}
     for cell in asked:
-        known = None if force else store.result(cell.key)
+        known = None if force else store.result_of(cell)
         if known is not None:
             stored[cell.key] = known
         if isinstance(known, CellFailure) and not (retry_failed or known.status == "killed"):

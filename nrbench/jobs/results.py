@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
 
 from nrbench.base.component import Frozen
 from nrbench.base.statistics import mean
 from nrbench.families.executor import FailureKind
+from nrbench.suite.cell import Cell
+
+Key = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+"""The name of a training or a cell in the store: 128 bits of a hash."""
 
 
 class Environment(Frozen):
@@ -24,38 +30,63 @@ class Environment(Frozen):
 class Score(Frozen):
     """Right answers among the images that an epoch was chosen on."""
 
-    correct: int
-    images: int
+    correct: int = Field(ge=0)
+    images: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _is_a_count(self) -> Self:
+        if self.correct > self.images:
+            raise ValueError(f"{self.correct} of {self.images} images are right")
+        return self
 
 
 class CellResult(Frozen):
     """A cell's counts of right answers; every number on the leaderboard is made of these."""
 
     status: Literal["ok", "diverged"] = "ok"
-    correct: tuple[int, ...]
+    correct: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
     """Right answers of each draw."""
-    images: int
+    images: int = Field(ge=1)
     """Images in the test set."""
-    epoch: int
+    epoch: int = Field(ge=0)
     """The epoch that was judged."""
-    clean_correct: int
+    clean_correct: int = Field(ge=0)
     """Right answers of the same weights without noise."""
     displacement_norm: float | None
     """‖δ‖, mean over the draws; None when the weights are not finite."""
     weight_norm: float | None
     """‖w‖ over all trainable weights."""
-    training: str
+    training: Key
     """The key of its training, which the judged weights are stored under."""
     chosen_with: Score | None
     """What the epoch was chosen for; None where nothing was measured to choose it."""
-    epochs: int
+    epochs: int = Field(ge=0)
     """Epochs trained."""
     loss: float | None
     """Training loss of the last epoch; None when it is not finite."""
-    passes_per_step: float
+    passes_per_step: float = Field(ge=0)
     """Forward-backward passes per step, mean over the training."""
     environments: tuple[Environment, ...]
     """Those it was trained and judged in; one, unless a training was resumed or a cell added elsewhere."""
+
+    @model_validator(mode="after")
+    def _is_a_count(self) -> Self:
+        if max(*self.correct, self.clean_correct) > self.images:
+            raise ValueError(f"more than {self.images} of {self.images} images are right")
+        if self.epoch > self.epochs:
+            raise ValueError(f"epoch {self.epoch} of {self.epochs} was judged")
+        return self
+
+    def against(self, cell: Cell) -> str:
+        """Return in what it is not the result of a cell; nothing where it is."""
+        training = cell.training
+        if self.training != training.key:
+            return "it is of another training"
+        if len(self.correct) != cell.draws:
+            return f"it has {len(self.correct)} draws and not {cell.draws}"
+        if self.status == "ok" and self.epochs != training.epochs:
+            return f"it has {self.epochs} epochs and not {training.epochs}"
+        return ""
 
 
 class CellFailure(Frozen):

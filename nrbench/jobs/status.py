@@ -54,7 +54,7 @@ def status(suite: Benchmark, store: Store, log: Path) -> Status:
     jobs: dict[str, Job] = {}
     found = {}
     for cell in suite.cells():
-        found[cell] = store.result(cell.key)
+        found[cell] = store.result_of(cell)
         if found[cell] is None:
             job = jobs.get(cell.training.key)
             jobs[cell.training.key] = Job(cell.training, (*(job.cells if job else ()), cell))

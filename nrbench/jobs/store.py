@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from safetensors import SafetensorError
@@ -19,8 +20,10 @@ from nrbench.base import disk
 from nrbench.base.component import Frozen, canonical_json
 from nrbench.base.errors import StoreError, UsageError
 from nrbench.jobs.results import CellFailure, CellResult, Environment
+from nrbench.suite.cell import Cell
 
 log = logging.getLogger(__name__)
+_KEY = re.compile(r"[0-9a-f]{32}")
 Model = TypeVar("Model")
 
 
@@ -46,7 +49,7 @@ class EpochRecord(Frozen):
 class CheckpointRecord(Frozen):
     """Where a training can go on."""
 
-    epoch: int
+    epoch: int = Field(ge=0)
     scalars: dict[str, Any]
     sha256: str
 
@@ -60,7 +63,7 @@ class TrainingRecord(Frozen):
     """Where its epochs were trained; more than one if it was resumed elsewhere."""
     checkpoints: tuple[CheckpointRecord, ...] = ()
     """Where it can go on, the latest last; the one before serves if that is damaged."""
-    kept: dict[int, str] = Field(default_factory=dict)
+    kept: dict[Annotated[int, Field(ge=0)], str] = Field(default_factory=dict)
     """SHA-256 of the weights of each kept epoch."""
 
 
@@ -82,12 +85,21 @@ class Store:
     anything is parsed; a damaged file is moved aside, reported and treated as absent.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, *, untouched: bool = False) -> None:
+        """Make a store of a directory; `untouched` is one that nothing is written to, somebody else's."""
+        self.root, self._untouched = root, untouched
 
     def result(self, key: str) -> CellResult | CellFailure | None:
-        """Return what is stored for a cell."""
-        return read_json(self._cell(key), _RESULT)
+        """Return what is stored under the key of a cell."""
+        return read_json(self._cell(key), _RESULT, aside=not self._untouched)
+
+    def result_of(self, cell: Cell) -> CellResult | CellFailure | None:
+        """Return what is stored for a cell; what cannot be its result is moved aside and treated as absent."""
+        found = self.result(cell.key)
+        if isinstance(found, CellResult) and (reason := found.against(cell)):
+            _set_aside(self._cell(cell.key), reason)
+            return None
+        return found
 
     def has(self, key: str) -> bool:
         """Whether anything is stored for a cell, whatever it is."""
@@ -113,8 +125,7 @@ class Store:
     def merge(self, other: Store) -> Merged:
         """Take over what another store has and this one lacks; results of one cell that differ are named, not taken."""
         new, same, different = 0, 0, []
-        for path in sorted(other.root.glob("cells/??/*.json")):
-            key = path.name.removesuffix(".json")
+        for key in other.judged():
             theirs, ours = other.result(key), self.result(key)
             if not isinstance(theirs, CellResult):
                 continue
@@ -124,15 +135,18 @@ class Store:
             else:
                 self.put(key, theirs)
                 new += 1
-        trainings = sum(
-            self.training(folder.name).take(TrainingStore(folder)) for folder in other.root.glob("trainings/*")
-        )
+        folders = (folder.name for folder in sorted(other.root.glob("trainings/*")) if _KEY.fullmatch(folder.name))
+        trainings = sum(self.training(key).take(other.training(key)) for key in folders)
         return Merged(new=new, same=same, different=tuple(different), trainings=trainings)
+
+    def judged(self) -> list[str]:
+        """Return the keys of all cells with a result."""
+        names = (path.name.removesuffix(".json") for path in self.root.glob("cells/??/*.json"))
+        return sorted(name for name in names if _KEY.fullmatch(name))
 
     def find(self, start: str) -> str:
         """Return the key of the one cell with a result whose key starts like this; raise `UsageError` else."""
-        paths = self.root.glob(f"cells/??/{start}*.json") if start.isalnum() else ()
-        keys = sorted(path.name.removesuffix(".json") for path in paths if path.name.count(".") == 1)
+        keys = [key for key in self.judged() if key.startswith(start)] if start else []
         if len(keys) != 1:
             which = f"{len(keys)} cells" if keys else "no cell"
             raise UsageError(f"{which} with a key that starts with {start!r} in {self.root}")
@@ -144,10 +158,16 @@ class Store:
 
     def training(self, key: str) -> TrainingStore:
         """Return the place of a training."""
-        return TrainingStore(self.root / "trainings" / key)
+        if not _KEY.fullmatch(key):
+            raise StoreError(f"{key!r} is no key of a training")
+        folder = Path(f"{self.root}/trainings/{key}")
+        disk.inside(self.root, folder / "epochs" / "1.safetensors")
+        return TrainingStore(folder, untouched=self._untouched)
 
     def _cell(self, key: str) -> Path:
-        return Path(f"{self.root}/cells/{key[:2]}/{key}.json")
+        if not _KEY.fullmatch(key.partition(".")[0]) or not key.replace(".", "").isalnum():
+            raise StoreError(f"{key!r} is no key of a cell")
+        return disk.inside(self.root, Path(f"{self.root}/cells/{key[:2]}/{key}.json"))
 
 
 _RESULT: TypeAdapter[CellResult | CellFailure] = TypeAdapter(CellResult | CellFailure)
@@ -157,12 +177,12 @@ _RECORD: TypeAdapter[TrainingRecord] = TypeAdapter(TrainingRecord)
 class TrainingStore:
     """One training: `spec.json`, `record.json`, `checkpoint-<n>.safetensors`, `epochs/<n>.safetensors`."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, *, untouched: bool = False) -> None:
+        self.root, self._untouched = root, untouched
 
     def record(self) -> TrainingRecord:
         """Return how far it is; a record that is empty if it never ran."""
-        return read_json(self.root / "record.json", _RECORD) or TrainingRecord()
+        return read_json(self.root / "record.json", _RECORD, aside=not self._untouched) or TrainingRecord()
 
     def write(self, record: TrainingRecord, *, spec: Mapping[str, Any]) -> None:
         """Store the record, and beside it what the training is, for people; then drop files no longer named."""
@@ -246,20 +266,22 @@ def write_json(path: Path, value: Any, *, wait: disk.Wait = "name") -> None:
     disk.write(path, _head(path, body) + b"\n" + body + b"\n", wait=wait)
 
 
-def read_json(path: Path, model: TypeAdapter[Model]) -> Model | None:
-    """Return the checked content of a file, None when it is absent or, after moving it aside, damaged."""
+def read_json(path: Path, model: TypeAdapter[Model], *, aside: bool = True) -> Model | None:
+    """Return the checked content of a file, None when it is absent or, after moving it `aside`, damaged."""
     content = disk.read(path)
     if content is None:
         return None
     head, _, body = content.partition(b"\n")
     body = body.removesuffix(b"\n")
     if head != _head(path, body):
-        _set_aside(path, "its checksum does not match")
+        _set_aside(path, "its checksum does not match", move=aside)
         return None
     try:
         return model.validate_json(body)
     except ValidationError as error:
-        _set_aside(path, f"it is of another version ({error.error_count()} fields differ)")
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        _set_aside(path, f"{where}: {first['msg']}", move=aside)
         return None
 
 
@@ -285,7 +307,10 @@ def read_tensors(path: Path, sha256: str) -> dict[str, Tensor] | None:
         return None
 
 
-def _set_aside(path: Path, reason: str) -> None:
+def _set_aside(path: Path, reason: str, *, move: bool = True) -> None:
+    if not move:
+        log.warning("%s is damaged (%s): left out", path, reason)
+        return
     log.warning("%s is damaged (%s): moved aside, and computed again when it is needed", path, reason)
     disk.move(path, path.with_name(f"{path.name}.damaged"))
 

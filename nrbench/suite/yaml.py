@@ -89,7 +89,10 @@ class Node:
 def load(path: Path) -> Node:
     """Return the document in a YAML file; raise `SuiteError` when it cannot be read or is no plain YAML 1.2."""
     try:
-        content = path.read_bytes()
+        if path.exists() and not path.is_file():
+            raise SuiteError([Problem(Mark(str(path)), "", "it is no regular file")])
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise SuiteError([Problem(Mark(str(path)), "", f"the file is larger than {MAX_BYTES:,} bytes")])
         return parse(content.decode("utf-8-sig"), str(path))
@@ -157,7 +160,8 @@ class _Parser:
         if len(path) > MAX_DEPTH:
             raise SuiteError([Problem(mark, "", f"nested more than {MAX_DEPTH} deep")])
         tag = str(yaml.tag).removeprefix("tag:yaml.org,2002:")
-        if tag not in _TAGS:
+        kind = "map" if isinstance(yaml, MappingNode) else "scalar" if isinstance(yaml, ScalarNode) else "seq"
+        if tag not in _TAGS or (tag if tag in ("map", "seq") else "scalar") != kind:
             self._problems.append(Problem(mark, dotted(path), f"the tag {yaml.tag} means nothing here"))
             return Node(None, mark, key)
         if isinstance(yaml, ScalarNode):
@@ -191,10 +195,14 @@ class _Parser:
         if str(yaml.tag).endswith(":timestamp"):
             return str(yaml.value)
         try:
-            return self._yaml.constructor.construct_object(yaml)
-        except (YAMLError, ValueError) as error:
+            value = self._yaml.constructor.construct_object(yaml)
+        except Exception as error:  # ruamel raises whatever a value is wrong with, KeyError for `!!bool word`
             self._problems.append(Problem(mark, dotted(path), f"cannot read this value: {error}"))
             return None
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            self._problems.append(Problem(mark, dotted(path), "the number does not fit into 64 bits"))
+            return None
+        return value
 
 
 def _is_absent(value: YamlNode) -> bool:

@@ -42,6 +42,7 @@ def step(model: nn.Module, number: int = 0, *, progress: float = 0.0, **changes:
         "state": State(),
         "optimizer": torch.optim.SGD(model.parameters(), lr=0.1),
         "clock": Clock(step=round(10 * progress), total=10),
+        "layout": Layout({"weight": Layer("weight")}) if isinstance(model, Quadratic) else None,
     }
     return Step(**given | changes)
 
@@ -69,9 +70,7 @@ def test_sam_on_a_quadratic() -> None:
 def test_rwp_on_a_quadratic(noise: Any) -> None:
     """Over many steps RWP's gradient of ½ wᵀAw is Aw on average, and spreads as A times the noise."""
     model = Quadratic()
-    stored = Layout({"weight": Layer("weight")})
-    method = RWP(sigma=0.2, noise=noise)
-    draws = torch.stack([gradient_of(method, model, number, layout=stored) for number in range(4000)])
+    draws = torch.stack([gradient_of(RWP(sigma=0.2, noise=noise), model, number) for number in range(4000)])
     spread = 0.2 * W.abs().max() * A.norm(dim=1) * (2**0.5 if noise.name == "laplace" else 1)
     assert torch.allclose(draws.std(0), spread, rtol=0.1)
     assert ((draws.mean(0) - A @ W).abs() < 4 * spread / 4000**0.5).all()

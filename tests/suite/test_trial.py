@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from nrbench import Registry, SuiteError, load_suite
+from nrbench import DataError, Registry, SuiteError, load_suite
 from nrbench_backbones import Timm, Torchvision
 from nrbench_backbones.stem import fitted
 
@@ -29,7 +29,7 @@ def message(write: Callable[..., Path], registry: Registry, text: str, *settings
     path = write(text)
     try:
         load_suite(path, registry, data=path.parent, settings=settings)
-    except SuiteError as error:
+    except (SuiteError, DataError) as error:
         return str(error)
     return ""
 
