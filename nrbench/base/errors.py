@@ -7,6 +7,14 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 
+def printable(text: str) -> str:
+    """Return a text as it is shown anywhere: on one line, without control characters and marks that turn its direction.
+
+    Labels, keys, names of files and what plugins raise may hold any of them, and a terminal obeys them.
+    """
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """A place in a text: its file (or the flag it came from), and line and column counted from 1."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
 import traceback
 from importlib import import_module
 from keyword import iskeyword
+from pathlib import Path
 
 import click
 
-from nrbench.base.errors import NrbenchError, SuiteError
+from nrbench.base.errors import NrbenchError, StoreError, SuiteError, printable
 
 COMMANDS = {
     "run": "Train and judge what a suite asks for, and write its leaderboard.",
@@ -60,9 +62,12 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    _prepare_output()
     try:
+        Path.cwd()  # where it is gone, libraries below end the process in their own way
         with cli.make_context("nrbench", sys.argv[1:]) as context:  # click's own main takes a closed pipe for a failure
             code = cli.invoke(context)
+            sys.stdout.flush()
     except click.exceptions.Exit as done:
         code = done.exit_code
     except click.ClickException as error:
@@ -78,10 +83,32 @@ def main() -> None:
             traceback.print_exc()
         elif isinstance(error, SuiteError):
             for problem in error.problems:
-                click.echo(problem.with_source(), err=True)
+                _complain(problem.with_source())
         else:
-            click.echo(f"nrbench: {error}", err=True)
+            _complain(f"nrbench: {error}")
+    except KeyboardInterrupt:
+        code = _CTRL_C
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:  # a full disk behind standard output, a working directory that is gone, a name too long
+        _complain(f"nrbench: {error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = StoreError.exit_code
     sys.exit(code or 0)
+
+
+def _complain(text: str) -> None:
+    """Write what is wrong to standard error, a line at a time."""
+    for line in text.splitlines():
+        click.echo(printable(line), err=True)
+
+
+def _prepare_output() -> None:
+    """Let any text be written to any terminal: what its encoding lacks becomes a question mark; closed is /dev/null."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")

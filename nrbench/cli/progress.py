@@ -20,9 +20,9 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from nrbench.base.errors import printable
 from nrbench.base.log import Event, RunLog, followed
 from nrbench.jobs.plan import Plan
-from nrbench.report.sheet import printable
 from nrbench.suite.suite import Benchmark
 
 

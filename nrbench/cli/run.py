@@ -39,6 +39,7 @@ from nrbench.cli.signals import stoppable
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @click.option("-v", "--verbose", count=True, help="Say more; show tracebacks.")
 @options.as_json
+@stoppable()
 def command(
     suite: str,
     settings: Sequence[str],
@@ -62,13 +63,12 @@ def command(
     chosen = jobs.Options(executor=asked_executor(executor, jobs=workers, timeout=timeout), **asked)
     folder = chosen.out / loaded.name
     watch = cli.Watch(progress, RunLog(folder / jobs.LOG), quiet=quiet)
-    with stoppable():
-        with watch.shown():
-            page = report.run_to_page(loaded, chosen, planned=watch.planned)
-        if as_json:
-            sys.stdout.buffer.write(page.board.json_bytes())
-        else:
-            report.print_page(console(), page)
-            click.echo(f"Written to {folder / 'leaderboard.html'} (.json, .csv and .md beside it)", err=True)
+    with watch.shown():
+        page = report.run_to_page(loaded, chosen, planned=watch.planned)
+    if as_json:
+        sys.stdout.buffer.write(page.board.json_bytes())
+    else:
+        report.print_page(console(), page)
+        click.echo(f"Written to {folder / 'leaderboard.html'} (.json, .csv and .md beside it)", err=True)
     allowed = {"ok", "incomplete"} if chosen.only or chosen.exclude else {"ok"}
     return 1 if any(row.status not in allowed for row in page.board.rows) else 0

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from tabulate import tabulate
 
+from nrbench.base.errors import printable
 from nrbench.report.page import Page
-from nrbench.report.sheet import Entry, Sheet, printable
+from nrbench.report.sheet import Entry, Sheet
 
 
 def markdown_text(page: Page) -> str:

@@ -8,13 +8,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
+from nrbench.base.errors import printable
 from nrbench.board.leaderboard import Leaderboard
 from nrbench.board.ranking import Ranking
 from nrbench.families.row import BatchNorm, Row, Shown
 from nrbench.report.asked_tables import asked_table
 from nrbench.report.claim_sheets import claim_sheets
 from nrbench.report.figures import Figure, figures
-from nrbench.report.sheet import Entry, Head, Line, Sheet, heads, printable, shown, text_lines, uncertainties
+from nrbench.report.sheet import Entry, Head, Line, Sheet, heads, shown, text_lines, uncertainties
 from nrbench.suite.suite import Benchmark, Suite
 
 EXPLANATION = (

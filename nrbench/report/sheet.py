@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from nrbench.base.component import Frozen
+from nrbench.base.errors import printable
 
 Style = Literal["best", "second", "above", "failed", "supported", "contradicted", "undecided", ""]
 """What stands out: the best and the second of a column, what lies beyond a staircase, what has no result, a verdict."""
@@ -104,8 +105,3 @@ def uncertainties(noise: float | None, weight: float | None) -> tuple[str, ...]:
     """Return ± over noise draws and ± over seeds, as far as they exist, as one text."""
     known = " ".join(f"±{value:.2f}" for value in (noise, weight) if value is not None)
     return (known,) if known else ()
-
-
-def printable(text: str) -> str:
-    """Return a text without control characters, on one line."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -9,8 +9,9 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from nrbench.base.errors import printable
 from nrbench.report.page import Page
-from nrbench.report.sheet import Entry, Head, Line, Sheet, heads, printable, text_lines
+from nrbench.report.sheet import Entry, Head, Line, Sheet, heads, text_lines
 
 _STYLES = {
     "best": "bold green",
