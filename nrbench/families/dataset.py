@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import abstractmethod
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -51,6 +52,15 @@ class Splits:
     def held_out(self, share: float, fingerprint: str) -> tuple[Images, Images]:
         """Return what is trained on and what epochs are chosen on: a split of its own, or a share of the training images."""
         return hold_out(self.train, share, fingerprint) if self.validation is None else (self.train, self.validation)
+
+    def sha256(self) -> str:
+        """Return a hash of all images and labels."""
+        content = hashlib.sha256()
+        for part in (self.train, self.test, self.validation):
+            for tensor in (part.images, part.labels) if part is not None else ():
+                content.update(str(tuple(tensor.shape)).encode())
+                content.update(tensor.contiguous().numpy().data)
+        return content.hexdigest()
 
     def check(self) -> None:
         """Raise `DataError` for images or labels that no training could take."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field, model_validator
 from torch import nn
 
-from nrbench.base.component import Component, canonical_fields
+from nrbench.base.component import ADDED_LATER, Component, canonical_fields
 
 
 class Optimizer(Component, family="optimizers"):
@@ -18,6 +18,20 @@ class Optimizer(Component, family="optimizers"):
 
     lr: float = Field(gt=0)
     """Learning rate at the start."""
+    decay: Annotated[Literal["all", "matrices"], ADDED_LATER] = "all"
+    """What weight decay acts on: everything, or what has two dimensions and more, and so neither biases nor norms."""
+
+    def groups(self, parameters: Iterable[nn.Parameter]) -> Iterable[Any]:
+        """Return parameters as torch's optimizers take them, those that are not to decay in a group of their own."""
+        if self.decay == "all":
+            return parameters
+        each = list(parameters)
+        vectors = [p for p in each if p.ndim < 2]
+        groups: list[dict[str, Any]] = [
+            {"params": [p for p in each if p.ndim > 1]},
+            {"params": vectors, "weight_decay": 0.0},
+        ]
+        return [group for group in groups if group["params"]]
 
     @abstractmethod
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
@@ -53,7 +67,7 @@ class Sgd(Optimizer):
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.SGD(
-            parameters, self.lr, self.momentum, weight_decay=self.weight_decay, nesterov=self.nesterov
+            self.groups(parameters), self.lr, self.momentum, weight_decay=self.weight_decay, nesterov=self.nesterov
         )
 
 
@@ -63,10 +77,10 @@ class AdamW(Optimizer):
     name: Literal["adamw"] = "adamw"
     lr: float = Field(default=1e-3, gt=0)
     """Learning rate at the start."""
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
     """Decay of the averages of the gradient and of its square."""
     weight_decay: float = Field(default=0.01, ge=0)
     """Factor of w that a unit of learning rate takes away."""
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(parameters, self.lr, self.betas, weight_decay=self.weight_decay)
+        return torch.optim.AdamW(self.groups(parameters), self.lr, self.betas, weight_decay=self.weight_decay)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from math import cos, pi
+from math import cos, pi, prod
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -64,6 +64,18 @@ class OffToOn(_Ramp):
 
     def __call__(self, progress: float) -> float:
         return float(progress >= self.until)
+
+
+class Product(Schedule):
+    """The product of several: `[{name: linear, until: 0.05}, {name: cosine}]` is a cosine with a warm-up."""
+
+    name: Literal["product"] = "product"
+
+    of: tuple[Schedule, ...] = Field(min_length=1)
+    """The factors."""
+
+    def __call__(self, progress: float) -> float:
+        return prod(schedule(progress) for schedule in self.of)
 
 
 class Cosine(Schedule):

@@ -128,6 +128,8 @@ class Step:
     """What every displacement of this step is multiplied with."""
     bn_statistics: BatchNormStatistics = "first"
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
+    micro_batch: int | None = None
+    """Images that a pass takes at once, all by default."""
     layout: Layout | None = field(default=None, repr=False)
     """How the model's weights lie on the device; found by the types of its modules where it is not given."""
     further: Callable[[int], Batch] = field(default=_no_more, repr=False)
@@ -151,11 +153,17 @@ class Step:
 
         A `fixed` displacement is taken as it is, whatever the strength.
         """
-        logits, labels = self._forward(delta, rows, fixed)
-        loss = self.criterion(logits, labels)
-        (loss if share == 1 else share * loss).backward()  # type: ignore[no-untyped-call]
+        images, labels = self._rows(rows)
+        whole, size = self._covers(rows, len(labels)), self.micro_batch or max(len(labels), 1)
+        total = torch.zeros((), device=labels.device)
+        for x, y in zip(torch.split(images, size), torch.split(labels, size), strict=True):
+            part = 1.0 if len(y) == len(labels) else len(y) / len(labels)
+            loss = self.criterion(self._forward(delta, x, fixed, whole=whole), y)
+            (loss if share * part == 1 else share * part * loss).backward()  # type: ignore[no-untyped-call]
+            total = loss.detach() if part == 1 else total + part * loss.detach()
         self._passes.made += len(labels) / len(self.labels)
-        return loss.detach()
+        self._passes.statistics_updated |= self._updates_statistics(clean=self._is_clean(delta, fixed), whole=whole)
+        return total
 
     def losses(self, delta: Weights = NONE, *, rows: Rows = None, fixed: bool = False) -> Tensor:
         """Return the loss of each of those images at w + strength · δ, with its graph: float tensor (rows,).
@@ -163,24 +171,38 @@ class Step:
         It counts as a pass or, where torch records no gradients, as a third of one: a backward pass costs about two
         forward ones.
         """
-        logits, labels = self._forward(delta, rows, fixed)
+        images, labels = self._rows(rows)
+        covers, size = self._covers(rows, len(labels)), self.micro_batch or max(len(labels), 1)
+        losses = [
+            self.criterion(self._forward(delta, x, fixed, whole=covers), y, reduction="none")
+            for x, y in zip(torch.split(images, size), torch.split(labels, size), strict=True)
+        ]
+        self._passes.statistics_updated |= self._updates_statistics(clean=self._is_clean(delta, fixed), whole=covers)
         whole = 1.0 if torch.is_grad_enabled() else 1 / 3
         self._passes.made += whole * len(labels) / len(self.labels)
-        return self.criterion(logits, labels, reduction="none")
+        return losses[0] if len(losses) == 1 else torch.cat(losses)
 
-    def _forward(self, delta: Weights, rows: Rows, fixed: bool) -> tuple[Tensor, Tensor]:
-        images, labels = (self.images, self.labels) if rows is None else (self.images[rows], self.labels[rows])
-        if not (self.strength or fixed):
-            delta = NONE
-        updates = self._updates_statistics(clean=not delta, whole=self._covers(rows, len(labels)))
+    def _rows(self, rows: Rows) -> tuple[Tensor, Tensor]:
+        return (self.images, self.labels) if rows is None else (self.images[rows], self.labels[rows])
+
+    def _is_clean(self, delta: Weights, fixed: bool) -> bool:
+        return not delta or not (self.strength or fixed)
+
+    def _forward(self, delta: Weights, images: Tensor, fixed: bool, *, whole: bool) -> Tensor:
+        """Return the logits of images; `whole` says whether the pass that this is a part of covers the whole batch."""
+        clean = self._is_clean(delta, fixed)
+        updates = self._updates_statistics(clean=clean, whole=whole)
         seed_torch(self.dropout_seed, self.images.device)
         with self.autocast():
-            scale = 1.0 if fixed else self.strength
             logits = forward_at(
-                self.model, delta, images, scale=scale, frozen_buffers=not updates, layout=self._layout()
+                self.model,
+                NONE if clean else delta,
+                images,
+                scale=1.0 if fixed else self.strength,
+                frozen_buffers=not updates,
+                layout=self._layout(),
             )
-        self._passes.statistics_updated |= updates
-        return logits if logits.dtype == torch.float64 else logits.float(), labels
+        return logits if logits.dtype == torch.float64 else logits.float()
 
     def _covers(self, rows: Rows, count: int) -> bool:
         """Whether rows, so many of them, are the whole batch."""

@@ -9,7 +9,7 @@ from nrbench.families.executor import Serial
 from nrbench.families.hookspecs import hookimpl
 from nrbench.families.optimizer import AdamW, Sgd
 from nrbench.families.probe import Scoring
-from nrbench.families.schedule import Constant, Cosine, Linear, OffToOn, Quadratic
+from nrbench.families.schedule import Constant, Cosine, Linear, OffToOn, Product, Quadratic
 from nrbench.families.selection import BestEpoch, Last
 from nrbench.jobs.processes import Processes
 
@@ -17,4 +17,18 @@ from nrbench.jobs.processes import Processes
 @hookimpl
 def nrbench_components() -> Iterable[type[Component]]:
     """The neutral components of the core: schedules, selections, optimizers, probes, and the executors of one machine."""
-    return [Constant, Linear, Quadratic, OffToOn, Cosine, Last, BestEpoch, Sgd, AdamW, Scoring, Serial, Processes]
+    return [
+        Constant,
+        Linear,
+        Quadratic,
+        OffToOn,
+        Cosine,
+        Product,
+        Last,
+        BestEpoch,
+        Sgd,
+        AdamW,
+        Scoring,
+        Serial,
+        Processes,
+    ]

@@ -144,6 +144,17 @@ class Store:
         names = (path.name.removesuffix(".json") for path in self.root.glob("cells/??/*.json"))
         return sorted(name for name in names if _KEY.fullmatch(name))
 
+    def same_data(self, dataset: str, sha256: str) -> bool:
+        """Whether the images of a data set, by its fingerprint, are those that results here were computed with.
+
+        Files that are in no key, such as those without published checksums, may have been replaced.
+        """
+        path = disk.inside(self.root, Path(f"{self.root}/data/{dataset}.json"))
+        known = read_json(path, _DATA)
+        if known is None:
+            write_json(path, {"sha256": sha256})
+        return known is None or known == {"sha256": sha256}
+
     def find(self, start: str) -> str:
         """Return the key of the one cell with a result whose key starts like this; raise `UsageError` else."""
         keys = [key for key in self.judged() if key.startswith(start)] if start else []
@@ -171,6 +182,7 @@ class Store:
 
 
 _RESULT: TypeAdapter[CellResult | CellFailure] = TypeAdapter(CellResult | CellFailure)
+_DATA: TypeAdapter[dict[str, str]] = TypeAdapter(dict[str, str])
 _RECORD: TypeAdapter[TrainingRecord] = TypeAdapter(TrainingRecord)
 
 

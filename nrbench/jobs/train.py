@@ -112,6 +112,7 @@ def train(training: Training, data: Data, *, checkpoint: Checkpoint | None = Non
         bn_statistics=recipe.bn_statistics,
         autocast=autocast(recipe, data.device),
         layout=layout,
+        micro_batch=recipe.micro_batch,
     )
 
     for epoch in range(checkpoint.epoch + 1 if checkpoint else 1, training.epochs + 1):
@@ -134,6 +135,8 @@ def train(training: Training, data: Data, *, checkpoint: Checkpoint | None = Non
             if not step.passes:
                 raise ValueError(f"{method.name} made no pass over a batch, so that nothing would be trained")
             step.finish()
+            if recipe.clip_norm is not None:
+                nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
             method.update(step)
             optimizer.zero_grad(set_to_none=True)
             passes += step.passes

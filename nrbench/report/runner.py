@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from nrbench.base import disk
-from nrbench.base.errors import UsageError
+from nrbench.base.errors import DataError, UsageError
 from nrbench.base.log import Event, RunLog, Watcher, followed
 from nrbench.board.leaderboard import Leaderboard
 from nrbench.families.dataset import load_splits
@@ -69,7 +69,13 @@ def run_to_page(
             raise UsageError("no cell has labels like these: " + ", ".join(suite.labels()))
         work = plan(asked, store, force=options.force, retry_failed=options.retry_failed)
         for dataset, held_out in dict.fromkeys((j.training.dataset, j.training.recipe.held_out) for j in work.jobs):
-            load_splits(dataset, options.data_root).held_out(held_out, dataset.fingerprint)
+            splits = load_splits(dataset, options.data_root)
+            splits.held_out(held_out, dataset.fingerprint)
+            if not store.same_data(dataset.fingerprint, splits.sha256()):
+                raise DataError(
+                    f"the images of {dataset.name} are others than those that results in {store.root} were computed with; "
+                    "put the old files back, or take another directory for results"
+                )
         planned(suite, work)
         setting = Setting(store.root, options.data_root, str(device), options.force, folder / LOG)
         results = {**work.stored, **_executed(work, setting, options)}

@@ -16,6 +16,9 @@ OWN = frozenset(Benchmark.model_fields)
 """The fields of a collection's file that are about the collection; all others are laid over each suite it includes."""
 
 
+MAX_INCLUDED = 1000
+
+
 @dataclass(frozen=True, slots=True)
 class Layers:
     """A document and, for a collection, those of the suites it includes."""
@@ -108,6 +111,8 @@ def _included(root: Node, chain: tuple[Path, ...]) -> Layers:
         if inner.included:
             own = _joined(inner.root, own)
         leaves += inner.included or [inner.root]
+        if len(leaves) > MAX_INCLUDED:
+            raise SuiteError([Problem(entry.mark, "include", f"more than {MAX_INCLUDED} suites are included")])
         marks += [entry.mark] * max(1, len(inner.included))
     if problems := _vain_deletions(over, leaves):
         raise SuiteError(problems)

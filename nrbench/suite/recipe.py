@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import torch
 from pydantic import Field
 
-from nrbench.base.component import NOT_IN_KEY, Frozen
+from nrbench.base.component import ADDED_LATER, NOT_IN_KEY, Frozen
 from nrbench.families.optimizer import Optimizer, Sgd
 from nrbench.families.schedule import Cosine, Schedule
 from nrbench.families.step import BatchNormStatistics
@@ -26,6 +26,12 @@ class Recipe(Frozen):
     """What moves the weights along the gradient that the method found."""
     lr_schedule: Schedule = Cosine()
     """The learning rate of each step, as a factor of the optimizer's `lr`."""
+    clip_norm: Annotated[float | None, Field(gt=0), ADDED_LATER] = None
+    """The largest Euclidean norm of a step's gradient over all parameters; a longer one is shortened to it, after the
+    method's last pass."""
+    micro_batch: Annotated[int | None, Field(ge=1), ADDED_LATER] = None
+    """Images in memory at once: each pass takes the batch in parts of so many and adds their gradients up. That is the same
+    gradient unless the network looks at the batch, as BatchNorm and dropout do."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Share of the target spread evenly over all classes, as torch does."""
     augment: tuple[Literal["crop", "flip"], ...] = ("crop", "flip")

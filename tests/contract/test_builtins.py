@@ -16,7 +16,7 @@ from nrbench import Claim, Component, Images, Network, Outcome, Probe, Registry,
 from nrbench.base.component import families
 from nrbench.families.executor import Serial
 from nrbench.families.optimizer import AdamW, Sgd
-from nrbench.families.schedule import Constant, Cosine, Linear, OffToOn, Quadratic
+from nrbench.families.schedule import Constant, Cosine, Linear, OffToOn, Product, Quadratic
 from nrbench.families.selection import BestEpoch, Last
 from nrbench.jobs.processes import Processes
 from nrbench.testing import Check, SmallDataset, SmallNetwork, checks_for, checks_of, parametrize_with_checks
@@ -65,6 +65,7 @@ BUILTINS: list[Component] = [
     Quadratic(),
     OffToOn(),
     Cosine(),
+    Product(of=(Linear(until=0.1), Cosine())),
     Last(),
     BestEpoch(),
     Serial(),
