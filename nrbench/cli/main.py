@@ -24,6 +24,7 @@ COMMANDS = {
     "ls": "List the components that are installed, or the plugins they come from.",
     "show": "Describe a component: what it is, its parameters and their defaults, its source and its plugin.",
     "schema": "Print the JSON Schema of a suite, of leaderboard.json or of a component.",
+    "judge": "Judge weights that were trained anywhere, and print the suite that this amounts to.",
     "bench": "Measure what a suite's training steps and evaluations cost on this machine; nothing is stored.",
     "export": "Write the weights that a cell was judged on, in the safetensors format.",
     "import": "Bring in the results of another machine.",

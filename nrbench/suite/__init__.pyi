@@ -9,5 +9,6 @@ from .read import written_component as written_component
 from .schema import component_schema as component_schema
 from .schema import suite_schema as suite_schema
 from .suite import find_suite as find_suite
+from .yaml import parse as parse
 
 __all__: list[str]

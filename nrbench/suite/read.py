@@ -13,6 +13,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from nrbench.base import disk
 from nrbench.base.component import Component, DataFile, canonical, parameter
 from nrbench.base.errors import DataError, Mark, Problem, SuiteError, did_you_mean
 from nrbench.families.registry import Registry
@@ -101,8 +102,12 @@ def _trained(suite: Suite) -> Iterator[tuple[str, str, str]]:
 
 def locked_suite(path: Path, registry: Registry) -> Benchmark:
     """Return the suite or collection that was locked in a file by its `lock`."""
-    content = path.read_bytes()
-    kind: type[Benchmark] = Collection if "suites" in json.loads(content) else Suite
+    content = disk.read(path) or b""
+    try:
+        document = json.loads(content)
+    except ValueError as error:  # no JSON, or no text
+        raise SuiteError([Problem(Mark(str(path)), "", f"it is damaged: {error}")]) from None
+    kind: type[Benchmark] = Collection if isinstance(document, dict) and "suites" in document else Suite
     try:
         return kind.model_validate_json(content, context={"registry": registry})
     except ValidationError as error:

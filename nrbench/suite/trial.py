@@ -59,7 +59,7 @@ def troubles(suite: Suite, data: Path) -> Iterator[Trouble]:
             yield from _troubles_with(suite, f"{name} on {label}", model, layout.weights_of(model))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=8)
 def tried(backbone: Backbone, classes: int, shape: tuple[int, int, int]) -> tuple[nn.Module, Layout]:
     """Return a network that was built and run, and how its weights lie; raise whatever it raises.
 

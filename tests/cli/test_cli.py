@@ -61,6 +61,20 @@ def test_the_commands_and_their_flags() -> None:
         "status": sorted(["--device", "--json", "--out", "--set", "-o", "suite"]),
         "import": sorted(["--json", "--out", "-o", "directory"]),
         "export": sorted(["--json", "--out", "--to", "-o", "cell"]),
+        "judge": sorted(
+            [
+                "weights",
+                "--backbone",
+                "--dataset",
+                "--noise",
+                "--with",
+                "--draws",
+                "--out",
+                "-o",
+                "--data-dir",
+                "--device",
+            ]
+        ),
         "bench": sorted(["--data-dir", "--device", "--json", "--seconds", "--set", "suite"]),
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ ROOT = Path(__file__).parent.parent.parent
 BLOCK = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PAGES = [
     "tutorial",
+    "your-own",
     "write-a-noise-model",
     "write-a-method",
     "write-a-backbone",
@@ -36,7 +38,7 @@ def run(command: str, folder: Path) -> str:
     if command == "pip install .":
         arguments = [*INSTALL, "--target", str(site), "."]
     else:
-        program, *rest = command.split()
+        program, *rest = shlex.split(command)
         module = [] if program == "python" else ["-m", program]
         arguments = [sys.executable, *module, *rest]
     done = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, timeout=250)

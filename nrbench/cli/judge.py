@@ -1,0 +1,130 @@
+"""`nrbench judge`: from a file of weights to a row of a leaderboard, without a suite."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+import nrbench
+from nrbench import jobs, report, suite
+from nrbench.base import disk
+from nrbench.base.errors import Problem, SuiteError
+from nrbench.cli import options
+from nrbench.cli.arguments import asked_executor
+from nrbench.cli.console import console
+from nrbench.cli.signals import stoppable
+
+NOISE = ("{name: gaussian, sigma: {sweep: [0.02, 0.05, 0.1]}}",)
+
+
+@click.command("judge")
+@click.argument("weights", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--backbone", required=True, metavar="MAP", help="The network, as in a suite: '{name: resnet, depth: 8}'."
+)
+@click.option("--dataset", required=True, metavar="MAP", help="The images, likewise: '{name: npz, file: mine.npz}'.")
+@click.option("--noise", multiple=True, default=NOISE, metavar="MAP", help="What the weights meet; may be repeated.")
+@click.option("--with", "also", default="{}", metavar="MAP", help="More of `trained`: '{mean: [0.5], std: [0.5]}'.")
+@click.option("--draws", type=click.IntRange(1, 100_000), default=10, show_default=True, help="Noisy copies.")
+@options.out
+@options.data_dir
+@click.option("--device", default="auto", envvar="NRBENCH_DEVICE", show_envvar=True, help="auto, cpu, cuda, cuda:N.")
+@stoppable()
+def command(
+    weights: Sequence[Path],
+    backbone: str,
+    dataset: str,
+    noise: Sequence[str],
+    also: str,
+    draws: int,
+    out: Path,
+    data: Path | None,
+    device: str,
+) -> int:
+    """Judge weights that were trained anywhere, and print the suite that this amounts to.
+
+    WEIGHTS are files in the safetensors format, one for each training seed. The suite is beside the leaderboard, to be
+    changed and run.
+    """
+    name = f"judge-{weights[0].stem}"
+    written = suite_text(
+        name,
+        weights=[str(path.resolve()) for path in weights],
+        backbone=_parsed(backbone, "--backbone"),
+        dataset=_parsed(dataset, "--dataset"),
+        noise=[_parsed(each, "--noise") for each in noise],
+        also=_parsed(also, "--with"),
+        draws=draws,
+    )
+    path = out / name / "suite.yaml"
+    disk.write(path, written.encode())
+    click.echo(written)
+    chosen = jobs.Options(out=out, data=data, device=device, executor=asked_executor("serial"))
+    loaded = suite.load_suite(path, nrbench.load_registry(), data=chosen.data_root)
+    page = report.run_to_page(loaded, chosen)
+    report.print_page(console(), page)
+    click.echo(f"Written to {path.parent / 'leaderboard.html'} (.json, .csv, .md and the suite beside it)", err=True)
+    return 1 if page.board.failed else 0
+
+
+def suite_text(
+    name: str,
+    *,
+    weights: Sequence[str],
+    backbone: dict[str, Any],
+    dataset: dict[str, Any],
+    noise: Sequence[dict[str, Any]],
+    also: dict[str, Any],
+    draws: int,
+) -> str:
+    """Return the suite, as YAML, that judges files of weights."""
+    labels = {f"{each['name']}{_swept(each)}": each for each in noise}
+    document = {
+        "name": name,
+        "seeds": len(weights),
+        "draws": draws,
+        "datasets": {dataset["name"]: dataset},
+        "backbones": {backbone["name"]: backbone},
+        "selections": {"last": {"name": "last"}},
+        "methods": {"given": {"name": "trained", "files": list(weights), **also}},
+        "noise": {"clean": {"name": "none"}, **labels},
+    }
+    lines = []
+    for key, value in document.items():
+        if isinstance(value, dict):
+            lines += [f"{key}:", *(f"  {_yaml(label)}: {_yaml(each)}" for label, each in value.items())]
+        else:
+            lines.append(f"{key}: {_yaml(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _yaml(value: Any) -> str:
+    """Return plain data on one line; JSON is YAML."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _swept(component: dict[str, Any]) -> str:
+    """Return what a label needs to tell the values of its sweeps apart."""
+    return "".join(f" {{{key}}}" for key, value in component.items() if isinstance(value, dict) and "sweep" in value)
+
+
+def _parsed(text: str, flag: str) -> dict[str, Any]:
+    """Return what a flag says as a map; a word alone is the name of a component. Raise `SuiteError` for anything else."""
+    node = suite.parse(text, f"{flag} {text}")
+    plain = {"name": node.value} if isinstance(node.value, str) else node.plain()
+    if not isinstance(plain, dict) or (flag != "--with" and "name" not in plain):
+        raise SuiteError([Problem(node.mark, "", "expected a name, or a map with a name")])
+    return {key: _from_anywhere(value) for key, value in plain.items()}
+
+
+def _from_anywhere(value: Any) -> Any:
+    """Return paths of files that are there as they are from anywhere: the suite is written into another directory."""
+    if isinstance(value, dict):
+        return {key: _from_anywhere(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_from_anywhere(each) for each in value]
+    return str(Path(value).resolve()) if isinstance(value, str) and "." in value and Path(value).is_file() else value
