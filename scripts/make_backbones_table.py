@@ -124,9 +124,9 @@ def page(results: dict[str, dict[str, Any]]) -> str:
     lines = [
         "# Which networks, and what of them lies on the device",
         "",
-        f"One small network of each of the {len(results)} families of timm's and torchvision's classifiers, by `python",
-        "scripts/make_backbones_table.py`: built for the smallest square images that it takes, trained for a step at displaced",
-        "weights, and passed at displaced weights beside a copy to whose weights the same noise was added by hand.",
+        f"One small network of each of the {len(results)} families of timm's and torchvision's classifiers, by",
+        "`python scripts/make_backbones_table.py`: built for the smallest square images that it takes, trained for a step at",
+        "displaced weights, and passed at displaced weights beside a copy to whose weights the same noise was added by hand.",
         f"{len(right)} are right, {exact} of them to the last bit (the others to 1e-5: products round by where memory lies),",
         f"{len(refused)} are refused with the reason, {len(wrong)} are wrong.",
         "",

@@ -105,7 +105,7 @@ def locked_suite(path: Path, registry: Registry) -> Benchmark:
     content = disk.read(path) or b""
     try:
         document = json.loads(content)
-    except ValueError as error:  # no JSON, or no text
+    except (ValueError, RecursionError) as error:  # no JSON, no text, or nothing but brackets
         raise SuiteError([Problem(Mark(str(path)), "", f"it is damaged: {error}")]) from None
     kind: type[Benchmark] = Collection if isinstance(document, dict) and "suites" in document else Suite
     try:

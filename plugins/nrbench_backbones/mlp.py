@@ -15,7 +15,7 @@ class MLP(Backbone):
 
     name: Literal["mlp"] = "mlp"
 
-    hidden: tuple[Annotated[int, Field(ge=1, le=2**20)], ...] = (256, 128)
+    hidden: tuple[Annotated[int, Field(ge=1, le=10_000_000)], ...] = (256, 128)
     """Units of each hidden layer."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Share of hidden units dropped in training."""

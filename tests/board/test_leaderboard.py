@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy import stats
 
-from nrbench import Leaderboard, Options, Store, Suite, run
+from nrbench import Cell, Leaderboard, Options, Store, Suite, run
 from nrbench.jobs.device import environment
 from nrbench.jobs.results import CellFailure, CellResult
 from nrbench.report.page import page_of
@@ -31,13 +31,13 @@ def suite(tiny: Suite) -> Suite:
     return tiny.replace(seeds=3, selections={"last": tiny.selections["last"]}, draws=4)
 
 
-def result(correct: Sequence[int], clean: int, epoch: int = 3) -> CellResult:
+def result(cell: Cell, correct: Sequence[int], clean: int, epoch: int = 3) -> CellResult:
     return CellResult(
         correct=tuple(correct),
         images=200,
         epoch=epoch,
         clean_correct=clean,
-        training="ef" + "0" * 30,
+        training=cell.training.key,
         chosen_with=None,
         displacement_norm=1.0,
         weight_norm=2.0,
@@ -52,7 +52,7 @@ def fill(suite: Suite, store: Store) -> None:
     for (_, method), cells in suite.rows.items():
         for seed, cell in enumerate(cells):
             counts = COUNTS[method][seed] if cell.noise.random else CLEAN[method][seed : seed + 1]
-            store.put(cell.key, result(counts, CLEAN[method][seed]))
+            store.put(cell.key, result(cell, counts, CLEAN[method][seed]))
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ def test_what_is_the_same_in_every_draw_shares_its_rank(suite: Suite, tmp_path: 
     """Two methods with equal counts tie at their mean rank and share a letter."""
     store = Store(tmp_path)
     for cell in suite.cells():
-        store.put(cell.key, result([100] * cell.draws, 100))
+        store.put(cell.key, result(cell, [100] * cell.draws, 100))
     (ranking,) = Leaderboard.of(suite, store).rankings
     assert [rank.mean_rank for rank in ranking.rows] == [1.5, 1.5]
     assert [rank.group for rank in ranking.rows] == ["a", "a"]
@@ -188,10 +188,10 @@ def test_survivors_of_a_diverged_method_are_never_best(suite: Suite, tmp_path: P
         for seed in (1, 2):
             cell = suite.rows[column, "RWP"][seed]
             store.discard(cell.key)
-            store.put(cell.key, result([0] * cell.draws, 0).replace(status="diverged"))
+            store.put(cell.key, result(cell, [0] * cell.draws, 0).replace(status="diverged"))
         cell = suite.rows[column, "RWP"][0]
         store.discard(cell.key)
-        store.put(cell.key, result([200] * cell.draws, 200))
+        store.put(cell.key, result(cell, [200] * cell.draws, 200))
     board = Leaderboard.of(suite, store)
     assert (row(board, "RWP").status, row(board, "RWP").seeds, row(board, "RWP").accuracy) == ("diverged", 1, 100)
     (sheet,) = [sheet for sheet in page_of(board, suite).sheets if sheet.title.startswith("MLP on synthetic")]
@@ -204,7 +204,7 @@ def test_the_yield_counts_chips_exactly_one_point_down(suite: Suite, tmp_path: P
     """A loss of exactly one point is within one point, whatever the rounding of percentages."""
     store = Store(tmp_path)
     for cell in suite.cells():
-        store.put(cell.key, result([139, 138, 137, 140][: cell.draws], 140))
+        store.put(cell.key, result(cell, [139, 138, 137, 140][: cell.draws], 140))
     assert row(Leaderboard.of(suite, store), "SGD").yield_1 == 0.75
 
 
@@ -213,7 +213,7 @@ def test_one_seed_has_no_interval(suite: Suite, tmp_path: Path) -> None:
     single = suite.replace(seeds=1, draws=1)
     store = Store(tmp_path)
     for cell in single.cells():
-        store.put(cell.key, result([100] * cell.draws, 100))
+        store.put(cell.key, result(cell, [100] * cell.draws, 100))
     board = Leaderboard.of(single, store)
     ours = row(board, "RWP")
     assert (ours.noise_std, ours.weight_std, ours.interval, ours.difference.interval) == (None, None, None, None)
@@ -227,7 +227,7 @@ def test_mixed_environments_are_flagged(suite: Suite, tmp_path: Path) -> None:
     cell = next(suite.cells())
     here = environment(torch.device("cpu"))
     store.discard(cell.key)
-    store.put(cell.key, result([1], 1).replace(environments=(here, here.replace(torch="0.0"))))
+    store.put(cell.key, result(cell, [1], 1).replace(environments=(here, here.replace(torch="0.0"))))
     board = Leaderboard.of(suite, store)
     assert len(board.environments) == 2
     assert "mixed environments" in board.flags

@@ -1,0 +1,252 @@
+"""A directory of results, a suite or a table from a stranger is data: it is read, or refused with a reason, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from nrbench import (
+    DataError,
+    Dataset,
+    Images,
+    Options,
+    Registry,
+    Splits,
+    Store,
+    StoreError,
+    Suite,
+    SuiteError,
+    load_suite,
+    run,
+)
+from nrbench.base import disk
+from nrbench.base.csv import csv_models
+from nrbench.base.errors import UsageError
+from nrbench.jobs.store import write_json
+from nrbench.testing import SmallDataset
+from nrbench_noise import DeviceProfile
+from nrbench_noise.device_profile import Point
+from tests.conftest import TINY, Finished
+
+Command = Callable[..., Finished]
+
+
+@pytest.fixture
+def out(tiny: Suite, tmp_path: Path) -> Path:
+    """Results of a suite of one epoch."""
+    run(tiny.replace(recipe=tiny.recipe.replace(epochs=1)), options=Options(out=tmp_path / "out"))
+    return tmp_path / "out"
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def cells(out: Path) -> list[Path]:
+    return sorted(out.glob("store/cells/??/*.json"))
+
+
+def changed(path: Path, **fields: Any) -> None:
+    document = json.loads(path.read_bytes().partition(b"\n")[2])
+    write_json(path, document | fields)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"correct": [3121] * 3},
+        {"correct": [-1] * 3},
+        {"correct": [1, 2]},
+        {"correct": []},
+        {"images": 0},
+        {"clean_correct": 65},
+        {"epoch": 7},
+        {"epochs": 9, "epoch": 9},
+        {"training": "../../../etc"},
+        {"training": "0" * 32},
+        {"passes_per_step": -1.0},
+    ],
+    ids=str,
+)
+def test_results_that_no_run_could_have_had(out: Path, tiny: Suite, fields: dict[str, Any]) -> None:
+    """Counts, draws, epochs and keys that are not those of the cell are moved aside, and the cell is computed again."""
+    suite = tiny.replace(recipe=tiny.recipe.replace(epochs=1))
+    before = (out / "tiny" / "leaderboard.json").read_bytes()
+    noisy = next(path for path in cells(out) if len(Store(out / "store").result(path.stem).correct) == 3)  # type: ignore[union-attr]
+    changed(noisy, **fields)
+    run(suite, options=Options(out=out))
+    assert (out / "tiny" / "leaderboard.json").read_bytes() == before
+    assert noisy.with_name(f"{noisy.name}.damaged").exists()
+
+
+def test_links_are_not_followed(out: Path, nrbench: Command, tmp_path: Path) -> None:
+    """A link in the place of a file or a directory of the store ends in exit code 5, and what it points to stays as it is."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret").write_text("secret")
+    shutil.copytree(out / "store", tmp_path / "kept")
+    for place in ("store/cells", "store/trainings"):
+        shutil.rmtree(out / place)
+        (out / place).symlink_to(outside)
+        done = nrbench("report", out / "tiny")
+        if place == "store/cells":
+            assert (done.code, "is a link" in done.err) == (5, True)
+        done = nrbench("import", out, "-o", tmp_path / "here")
+        assert done.code in (0, 5)
+        (out / place).unlink()
+        shutil.copytree(tmp_path / "kept" / place.rpartition("/")[2], out / place)
+    path = cells(out)[0]
+    path.unlink()
+    path.symlink_to(outside / "secret")
+    assert nrbench("report", out / "tiny").code == 5
+    assert everything(outside) == {"secret": b"secret"}
+    assert not any(b"secret" in content for content in everything(tmp_path / "here").values())
+
+
+@pytest.mark.parametrize("name", ["tiny/run.log", "tiny/.lock", "tiny/suite.lock.json", "tiny/.holder.json"])
+def test_pipes_are_not_waited_for(out: Path, nrbench: Command, write_suite: Callable[..., Path], name: str) -> None:
+    """A pipe in the place of a file is an error with a code, and no command hangs."""
+    (out / name).unlink(missing_ok=True)
+    os.mkfifo(out / name)
+    suite = write_suite(TINY.replace("epochs: 3", "epochs: 1"))
+    for command in (("report", out / "tiny"), ("status", suite, "-o", out), ("run", suite, "-o", out, "-q")):
+        assert nrbench(*command).code in (0, 2, 3, 5)
+
+
+def test_an_import_leaves_its_source_alone(out: Path, nrbench: Command, tmp_path: Path) -> None:
+    """What is damaged there is left out and stays where it is, and so does everything else."""
+    cells(out)[0].write_bytes(b"damaged")
+    (out / "store" / "cells" / "zz").mkdir()
+    (out / "store" / "cells" / "zz" / "no key.json").write_text("{}")
+    (out / "store" / "trainings" / "no key").mkdir()
+    before = everything(out)
+    assert nrbench("import", out, "-o", tmp_path / "here").code == 0
+    assert everything(out) == before
+    assert len(cells(tmp_path / "here")) == len(before_cells := cells(out)) - 2, before_cells
+
+
+@pytest.mark.parametrize("content", [b"", b"no json", b"[]", b"3", b"\xff\xfe", b'{"suites": 3}', b"[" * 100_000])
+def test_a_damaged_lock_is_an_error(out: Path, nrbench: Command, content: bytes) -> None:
+    """The lock of a suite that is no lock is named, without a traceback."""
+    (out / "tiny" / "suite.lock.json").write_bytes(content)
+    done = nrbench("report", out / "tiny")
+    assert done.code == 2
+    assert "suite.lock.json" in done.err
+
+
+def test_keys_are_keys() -> None:
+    """Nothing but 32 hexadecimal digits makes a path in a store."""
+    store = Store(Path("store"))
+    for key in ("../../etc/passwd", "a" * 31, "A" * 32, "", "0" * 32 + "/x"):
+        with pytest.raises(StoreError):
+            store.training(key)
+        with pytest.raises((StoreError, UsageError)):
+            store.find(key or "/")
+        with pytest.raises(StoreError):
+            store.result(key)
+
+
+def test_names_of_drafts_from_anywhere(tmp_path: Path) -> None:
+    """Hidden files with odd names are left alone, whatever they are called."""
+    names = [
+        ".writing",
+        ".x.writing",
+        "..writing",
+        f".a.{disk._HOST}.99999999999999999999.u.writing",
+        ".a.b.c.d.e.writing",
+    ]
+    for name in names:
+        (tmp_path / name).write_text("mine")
+    disk.sweep(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(names)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("clean: !!bool word", "cannot read this value"),
+        ("clean: !!str {name: none}", "means nothing here"),
+        ("clean: !!map word", "means nothing here"),
+        ("clean: {name: gaussian, sigma: 99999999999999999999}", "64 bits"),
+    ],
+)
+def test_tags_and_numbers_beyond_reason(
+    write_suite: Callable[..., Path], registry: Registry, line: str, expected: str
+) -> None:
+    """A tag on the wrong kind of value and an integer beyond 64 bits are located errors."""
+    with pytest.raises(SuiteError, match=expected):
+        load_suite(write_suite(TINY.replace("clean: {name: none}", line)), registry)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [["seeds=1000", "noise.Gaussian {sigma}.sigma={sweep: [" + ",".join(f"0.{i:04d}" for i in range(1, 900)) + "]}"]],
+)
+def test_more_cells_than_anybody_runs(
+    write_suite: Callable[..., Path], registry: Registry, settings: list[str]
+) -> None:
+    """The product of seeds and sweeps is counted before it is made."""
+    with pytest.raises(SuiteError, match="cells, more than"):
+        load_suite(write_suite(), registry, settings=settings)
+
+
+def test_a_suite_that_is_no_file(registry: Registry, tmp_path: Path) -> None:
+    """A pipe or a device in the place of a suite is refused at once."""
+    os.mkfifo(tmp_path / "suite.yaml")
+    with pytest.raises(SuiteError, match="no regular file"):
+        load_suite(tmp_path / "suite.yaml", registry)
+
+
+@pytest.mark.parametrize("number", ["1_0", "１", "٣", "1e1_0"])
+def test_numbers_of_a_table_are_plain(number: str) -> None:
+    """Underscores and the digits of other scripts are refused at their line."""
+    with pytest.raises(ValueError, match=r"line 3: .* no plain number"):
+        csv_models(f"magnitude,mean,std\n0,0,0.1\n{number},0,0.1\n".encode(), Point)
+
+
+def test_a_table_in_conductances(tmp_path: Path) -> None:
+    """With its g_max it is the same device as the table that was divided by it; without, it is refused at its line."""
+    (tmp_path / "own.csv").write_text("magnitude,mean,std\n0,0,0.5\n25,1,2\n")
+    file = str(tmp_path / "own.csv")
+    divided = [{"magnitude": 0, "std": 0.02}, {"magnitude": 1, "mean": 0.04, "std": 0.08}]
+    profile = DeviceProfile.model_validate({"table": file, "g_max": 25})
+    assert profile.points == DeviceProfile.model_validate({"table": divided}).points
+    with pytest.raises(ValueError, match="line 3: magnitude: 25 is beyond 1"):
+        DeviceProfile.model_validate({"table": file})
+
+
+def test_marks_that_turn_text_are_not_shown(nrbench: Command, write_suite: Callable[..., Path]) -> None:
+    """Control characters and marks of direction in a suite reach neither error messages nor a page."""
+    done = nrbench("validate", write_suite(TINY.replace("name: mlp", 'name: "m\\u202elp\\x1b[31m"')))
+    assert done.code == 2
+    assert not {"\u202e", "\x1b"} & set(done.err)
+
+
+class Loose(Dataset):
+    """Images that lie where data are kept and are in no key."""
+
+    name: Literal["loose"] = "loose"
+
+    def load(self, root: Path) -> Splits:
+        splits = SmallDataset().load(root)
+        first = splits.train.labels.clone()
+        first[0] = len(root.name) % 3
+        return replace(splits, train=Images(splits.train.images, first))
+
+
+def test_images_that_were_replaced_under_a_key(tiny: Suite, tmp_path: Path) -> None:
+    """Files that are in no key are an error when they are not those that stored results were computed with."""
+    suite = tiny.replace(recipe=tiny.recipe.replace(epochs=1), datasets={"loose": Loose()})
+    board = run(suite, options=Options(out=tmp_path, data=tmp_path / "a"))
+    longer = suite.replace(seeds=3)
+    with pytest.raises(DataError, match="are others than those that results"):
+        run(longer, options=Options(out=tmp_path, data=tmp_path / "bb"))
+    assert run(suite, options=Options(out=tmp_path, data=tmp_path / "a")).json_bytes() == board.json_bytes()
+    assert run(longer, options=Options(out=tmp_path, data=tmp_path / "a")).failed == 0
