@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from math import sqrt
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
 from nrbench.base.component import Frozen
 from nrbench.base.statistics import quantile, t_quantile
+from nrbench.families.analog import Layout, inventory
+from nrbench.families.backbone import Backbone
 from nrbench.families.dataset import Dataset, load_splits
 from nrbench.jobs.plan import Plan
 from nrbench.jobs.store import Store
@@ -43,6 +47,8 @@ class Forecast(Frozen):
     resolution: float | None
     """Standard errors a paired difference must span to be told from zero at 95 % with so many seeds; None for one."""
 
+    inventory: dict[str, dict[str, tuple[int, int]]]
+    """Tensors and weights of each network, by the kind of layer that stores them; those of no layer are digital."""
     gap: float | None
     """Percentage points between two methods that so many seeds and draws resolve on average, at the median uncertainty
     between seeds that the reference printed; None without a reference."""
@@ -63,14 +69,20 @@ class Forecast(Frozen):
             "unknown until something was trained, or --measure" if self.seconds is None else f"{self.seconds:.0f} s",
         )
         yield "disk", "unknown" if self.disk_bytes is None else f"{self.disk_bytes / 2**20:.1f} MiB"
+        for network, kinds in self.inventory.items():
+            stored = {kind: numbers for kind, numbers in kinds.items() if kind != "digital"}
+            tensors, weights = kinds.get("digital", (0, 0))
+            each = ", ".join(f"{count} {kind}" for kind, (count, _) in stored.items())
+            total = sum(numbers for _, numbers in stored.values())
+            yield f"on the device, {network}", f"{total:,} weights ({each}); digital {weights:,} in {tensors} tensors"
         if self.resolution is not None:
             points = "" if self.gap is None else f": {self.gap:.2f} points at the reference's median uncertainty"
             yield "a difference is resolved beyond", f"{self.resolution:.2f} standard errors over seeds{points}"
 
 
 def forecast(benchmark: Benchmark, plan: Plan, store: Store, data: Path) -> Forecast:
-    """Return what is left to do for a plan; nothing is trained, and no weights are made."""
-    labels = benchmark.trainings()
+    """Return what is left to do for a plan; nothing is trained, and no memory is taken for weights."""
+    labels, networks = benchmark.trainings(), _networks(benchmark, data)
     spent = {(cost.method, cost.backbone, cost.dataset): cost.seconds for cost in costs(benchmark, store)}
     expected = [spent.get(labels[job.training.key][:3]) for job in plan.jobs]
     seconds = sum(known) if len(known := [each for each in expected if each is not None]) == len(expected) else None
@@ -87,7 +99,8 @@ def forecast(benchmark: Benchmark, plan: Plan, store: Store, data: Path) -> Fore
         passes=passes,
         noisy_passes=sum(cell.draws for job in plan.jobs for cell in job.cells if cell.noise.random),
         seconds=seconds,
-        disk_bytes=_disk(plan, data),
+        disk_bytes=None if networks is None else _disk(plan, networks),
+        inventory={label: networks[pair].inventory for label, pair in _pairs(benchmark).items()} if networks else {},
         resolution=t_quantile(seeds) if seeds > 1 else None,
         gap=_gap(benchmark, seeds),
     )
@@ -110,26 +123,54 @@ def _gap(benchmark: Benchmark, seeds: int) -> float | None:
     return t_quantile(seeds) * sqrt(2 / seeds) * quantile(spreads, 0.5)
 
 
+def _pairs(benchmark: Benchmark) -> dict[str, tuple[Backbone, Dataset]]:
+    """Return the pairs of backbone and data set by their labels, without the data set's where there is only one."""
+    found = {}
+    for part in benchmark.parts:
+        for (network, backbone), (images, dataset) in product(part.backbones.items(), part.datasets.items()):
+            found[network if len(part.datasets) == 1 else f"{network} on {images}"] = (backbone, dataset)
+    return found
+
+
 def _loaded_shape(dataset: Dataset, data: Path) -> tuple[int, tuple[int, int, int]]:
     splits = load_splits(dataset, data)
     return splits.num_classes, splits.input_shape
 
 
-def _disk(plan: Plan, data: Path) -> int | None:
-    sizes: dict[tuple[str, str], int] = {}
-    total = 0
+class _Network(NamedTuple):
+    """What is known of a network without training it."""
+
+    size: int
+    """Bytes of its parameters and buffers."""
+    inventory: dict[str, tuple[int, int]]
+
+
+def _networks(benchmark: Benchmark, data: Path) -> dict[tuple[Backbone, Dataset], _Network] | None:
+    """Return every pair of backbone and data set; None where one cannot be built: a run says why, a plan what it can."""
+    found: dict[tuple[Backbone, Dataset], _Network] = {}
     try:
-        for job in plan.jobs:
-            training = job.training
-            key = (training.backbone.fingerprint, training.dataset.fingerprint)
-            if key not in sizes:
-                classes, shape = training.dataset.shape or _loaded_shape(training.dataset, data)
-                with torch.device("meta"):
-                    model = training.backbone.build(num_classes=classes, input_shape=shape)
-                sizes[key] = sum(tensor.nbytes for tensor in model.state_dict().values())
-            all_epochs = training.epochs * sizes[key]
-            kept = all_epochs if all_epochs <= training.recipe.keep_epochs else sizes[key] * (len(job.cells) + 1)
-            total += kept + 2 * sizes[key]  # a checkpoint also holds the momentum
-    except Exception:  # a run will say what is wrong; a plan says what it can
+        for part in benchmark.parts:
+            for backbone, dataset in product(part.backbones.values(), part.datasets.values()):
+                if (backbone, dataset) not in found:
+                    found[backbone, dataset] = _network(backbone, *(dataset.shape or _loaded_shape(dataset, data)))
+    except Exception:
         return None
+    return found
+
+
+def _network(backbone: Backbone, classes: int, shape: tuple[int, int, int]) -> _Network:
+    with torch.device("meta"):
+        model = backbone.build(num_classes=classes, input_shape=shape)
+    weights = Layout.of(model, backbone.stored(model)).weights_of(model)
+    return _Network(sum(tensor.nbytes for tensor in model.state_dict().values()), inventory(weights))
+
+
+def _disk(plan: Plan, networks: dict[tuple[Backbone, Dataset], _Network]) -> int:
+    total = 0
+    for job in plan.jobs:
+        training = job.training
+        size = networks[training.backbone, training.dataset].size
+        all_epochs = training.epochs * size
+        kept = all_epochs if all_epochs <= training.recipe.keep_epochs else size * (len(job.cells) + 1)
+        total += kept + 2 * size  # a checkpoint also holds the momentum
     return total

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from nrbench import Component, hookimpl
 from nrbench_datasets.cifar import CIFAR10, CIFAR100
 from nrbench_datasets.fashion_mnist_mini import FashionMNISTMini
+from nrbench_datasets.folder import Folder
 from nrbench_datasets.mnist import MNIST, FashionMNIST
 from nrbench_datasets.npz import Npz
 from nrbench_datasets.svhn import SVHN
@@ -17,6 +18,7 @@ __all__ = [
     "SVHN",
     "FashionMNIST",
     "FashionMNISTMini",
+    "Folder",
     "Npz",
     "Synthetic",
     "nrbench_components",
@@ -26,4 +28,4 @@ __all__ = [
 @hookimpl
 def nrbench_components() -> Iterable[type[Component]]:
     """The data sets of this package."""
-    return [FashionMNISTMini, CIFAR10, CIFAR100, MNIST, FashionMNIST, SVHN, Npz, Synthetic]
+    return [FashionMNISTMini, CIFAR10, CIFAR100, MNIST, FashionMNIST, SVHN, Npz, Folder, Synthetic]

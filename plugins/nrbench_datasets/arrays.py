@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from nrbench import DataError, Images, Splits
 
@@ -50,11 +51,14 @@ def splits_from_npz(content: bytes, origin: str, channels: Axis | None = None) -
     classes = int(train.labels.max()) + 1
     if any(int(part.labels.max()) >= classes for part in parts.values()):
         raise DataError(f"{origin}: the test set has a class that the training set lacks")
-    pixels = train.images.double().div(255).transpose(0, 1).flatten(1)
-    std = pixels.std(1).clamp_min(1e-6)
     called = _class_names(arrays["class_names"], classes, origin) if "class_names" in arrays else ()
-    mean = tuple(pixels.mean(1).tolist())
-    return Splits(train, parts["test"], classes, mean, tuple(std.tolist()), parts.get("val"), called)
+    return Splits(train, parts["test"], classes, *statistics(train.images), parts.get("val"), called)
+
+
+def statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation of each colour, in units of the full range 0 … 1."""
+    pixels = images.double().div(255).transpose(0, 1).flatten(1)
+    return tuple(pixels.mean(1).tolist()), tuple(pixels.std(1).clamp_min(1e-6).tolist())
 
 
 def _class_names(names: np.ndarray, classes: int, origin: str) -> tuple[str, ...]:

@@ -93,6 +93,7 @@ def test_every_builtin_is_checked(registry: Registry) -> None:
     ours = {entry.component for entry in registry.entries if entry.plugin.distribution == "nrbench"}
     assert {component.__name__ for component in ours - {type(component) for component in BUILTINS}} <= {
         "Npz",
+        "Folder",
         "Trained",
         "CIFAR10",
         "CIFAR100",

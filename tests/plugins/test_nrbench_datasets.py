@@ -11,12 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from scipy.io import savemat
 
 from nrbench import DataError, DataFile, Dataset, Splits, testing
 from nrbench.testing.component import check_is_described, check_survives_json
 from nrbench.testing.dataset import check_dataset_is_whole
-from nrbench_datasets import CIFAR10, CIFAR100, MNIST, SVHN, FashionMNIST, FashionMNISTMini, Npz, Synthetic
+from nrbench_datasets import CIFAR10, CIFAR100, MNIST, SVHN, FashionMNIST, FashionMNISTMini, Folder, Npz, Synthetic
+from nrbench_datasets.folder import ImageFolder
 
 
 def test_fashion_mnist_mini_is_balanced_and_real() -> None:
@@ -407,3 +409,78 @@ def test_a_users_own_arrays_pass_the_published_checks(tmp_path: Path) -> None:
     own = archive(tmp_path)
     for check in testing.checks_for(own):
         check(own)
+
+
+def write_images(folder: Path, names: list[str], *, size: int = 8, mode: str = "RGB") -> None:
+    chance = np.random.default_rng(0)
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        pixels = chance.integers(0, 256, (size, size, 3) if mode == "RGB" else (size, size), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / name)
+
+
+def test_a_directory_for_each_class(tmp_path: Path) -> None:
+    """Images are those in the files, labels the directories in order, and a split by content survives renaming files."""
+    write_images(tmp_path / "a", [f"{label}/{index}.png" for label in ("cat", "dog") for index in range(40)])
+    data = Folder(path=ImageFolder.model_validate(str(tmp_path / "a")))
+    splits = data.load(Path())
+    assert splits.class_names == ("cat", "dog")
+    assert len(splits.train) + len(splits.test) == 80
+    assert 4 <= len(splits.test) <= 28
+    first = np.asarray(Image.open(tmp_path / "a" / "cat" / "0.png")).transpose(2, 0, 1)
+    assert any((image.numpy() == first).all() for image in (*splits.train.images, *splits.test.images))
+    for path in list((tmp_path / "a").rglob("*.png")):
+        path.rename(path.with_name(f"x{path.name}"))
+    with pytest.raises(DataError, match="has changed"):
+        data.load(Path())
+    renamed = Folder(path=ImageFolder.model_validate(str(tmp_path / "a")))
+    assert renamed.fingerprint != data.fingerprint
+    assert sorted(splits.test.images.sum((1, 2, 3)).tolist()) == sorted(
+        renamed.load(Path()).test.images.sum((1, 2, 3)).tolist()
+    )
+
+
+def test_directories_that_say_what_is_tested_on(tmp_path: Path) -> None:
+    """Under train and test the split is theirs, grey images are taken as grey, and sizes are brought together."""
+    write_images(tmp_path, [f"train/{label}/{i}.png" for label in ("a", "b") for i in range(5)], mode="L")
+    write_images(tmp_path, [f"test/{label}/{i}.png" for label in ("a", "b") for i in range(2)], size=12, mode="L")
+    folder = ImageFolder.model_validate(str(tmp_path))
+    with pytest.raises(DataError, match="different sizes: say `size`"):
+        Folder(path=folder, channels=1).load(Path())
+    splits = Folder(path=folder, channels=1, size=8).load(Path())
+    assert (len(splits.train), len(splits.test), splits.input_shape) == (10, 4, (1, 8, 8))
+    check_dataset_is_whole(Folder(path=folder, channels=1, size=8))
+    (tmp_path / "train" / "a" / "0.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"train/a/0\.png is no image"):
+        Folder(path=ImageFolder.model_validate(str(tmp_path)), channels=1, size=8).load(Path())
+
+
+def test_channels_last_and_labels_in_a_column(tmp_path: Path) -> None:
+    """Images with their channels last are those with their channels first, and a column of labels is a row of them."""
+    first = archive(
+        tmp_path, train_images=np.zeros((20, 3, 8, 8), np.uint8), test_images=np.ones((8, 3, 8, 8), np.uint8)
+    )
+    assert first.load(Path()).input_shape == (3, 8, 8)
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 9, 8, 3), dtype=np.uint8)
+    last = archive(
+        tmp_path, train_images=pixels, test_images=pixels[:8], train_labels=(np.arange(20) % 4)[:, None]
+    ).load(Path())
+    assert (last.train.images.numpy() == pixels.transpose(0, 3, 1, 2)).all()
+    assert last.train.labels.tolist() == [index % 4 for index in range(20)]
+    unclear = np.zeros((20, 3, 8, 3), np.uint8)
+    with pytest.raises(DataError, match="first or last"):
+        archive(tmp_path, train_images=unclear, test_images=unclear[:8]).load(Path())
+    said = archive(tmp_path, train_images=unclear, test_images=unclear[:8]).replace(channels="last").load(Path())
+    assert said.input_shape == (3, 3, 8)
+
+
+def test_a_validation_split_and_names_of_classes(tmp_path: Path) -> None:
+    """Epochs are chosen on the images that the archive sets apart, and nothing is held out of the training images."""
+    extra = {"val_images": np.ones((2, 5, 6), np.uint8), "val_labels": np.array([0, 1])}
+    splits = archive(tmp_path, **extra, class_names=np.array(["a", "b", "c", "d"])).load(Path())
+    kept, validation = splits.held_out(0.5, "key")
+    assert len(kept) == len(splits.train)
+    assert len(validation) == 2
+    assert splits.class_names == ("a", "b", "c", "d")
+    with pytest.raises(DataError, match="belong together"):
+        archive(tmp_path, val_images=extra["val_images"]).load(Path())
