@@ -30,7 +30,7 @@ from nrbench_noise import Gaussian
 
 PAGE = Path(__file__).parents[1] / "docs" / "backbones.md"
 RESULTS = PAGE.parent / "results" / "backbones.json"
-SIZES = (32, 64, 96, 128, 160, 192, 224, 256, 299)
+SIZES = (32, 64, 96, 128, 160, 192, 224, 240, 256, 299)
 SMALL = (
     "test_",
     "atto",

@@ -71,4 +71,5 @@ class Timm(Backbone):
         network = timm.create_model(
             self.model, pretrained=False, num_classes=num_classes, in_chans=input_shape[0], **options
         )
-        return fitted(network, channels=input_shape[0], cifar_stem=self.cifar_stem)
+        # timm has made it for these colours; its first convolution may see another number, of pixels beside each other
+        return fitted(network, channels=input_shape[0], cifar_stem=True) if self.cifar_stem else network

@@ -71,4 +71,9 @@ class Torchvision(Backbone):
         if "init_weights" in known and known["init_weights"].default is None:
             options.setdefault("init_weights", True)  # what it does unless told, with a warning
         network = models.get_model(self.model, weights=None, num_classes=num_classes, **options)
-        return fitted(network, channels=input_shape[0], cifar_stem=self.cifar_stem)
+        channels = input_shape[0]
+        return (
+            fitted(network, channels=channels, cifar_stem=self.cifar_stem)
+            if self.cifar_stem or channels != 3
+            else network
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -121,3 +122,13 @@ def test_the_example_package_as_a_stranger_would(tmp_path: Path) -> None:
     assert "Antithetic" in run("nrbench run suite.yaml --set seeds=1 --set recipe.epochs=1", tmp_path)
     lines = [line for line in (source / "nrbench_example.py").read_text().splitlines() if line.strip()]
     assert len(lines) < 50
+
+
+def test_the_table_of_networks_is_that_of_its_results() -> None:
+    """The page of networks says what was measured, nothing in it is wrong, and 95 of 100 families are right."""
+    script = [sys.executable, str(ROOT / "scripts" / "make_backbones_table.py"), "--check"]
+    assert subprocess.run(script, timeout=120, check=False).returncode == 0
+    results = json.loads((ROOT / "docs" / "results" / "backbones.json").read_text())
+    right = [r for r in results.values() if r.get("trains") and r.get("unchanged") and r.get("difference", 1) <= 1e-5]
+    assert len(right) + sum("refused" in r for r in results.values()) == len(results)
+    assert len(right) >= 0.95 * len(results)

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize, prune, spectral_norm, weight_norm
 
@@ -304,3 +306,80 @@ def test_training_noise_reaches_frozen_layers() -> None:
     model[0].requires_grad_(requires_grad=False)
     weights = Layout.of(model).weights_of(model)
     assert set(LARGE.displacement(weights, chance=training_chance(weights))) == {"0.weight", "1.weight"}
+
+
+BLOCKS = [
+    "conv",
+    "grouped",
+    "transposed",
+    "grouped transposed",
+    "norm",
+    "twice",
+    "weight norm",
+    "pruned",
+    "nested",
+    "frozen",
+]
+
+
+class Repeated(nn.Module):
+    """One module applied several times."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.first = self.again = module
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.again(torch.tanh(self.first(x)))
+
+
+def block(kind: str) -> nn.Module:
+    """A block from 4 channels of 5×5 to as many."""
+    convolution = nn.Conv2d(4, 4, 3, padding=1)
+    made: dict[str, Callable[[], nn.Module]] = {
+        "conv": lambda: convolution,
+        "grouped": lambda: nn.Conv2d(4, 4, 3, padding=1, groups=2, bias=False),
+        "transposed": lambda: nn.ConvTranspose2d(4, 4, 3, padding=1),
+        "grouped transposed": lambda: nn.ConvTranspose2d(4, 4, 3, padding=1, groups=2),
+        "norm": lambda: nn.Sequential(convolution, nn.BatchNorm2d(4)),
+        "twice": lambda: Repeated(convolution),
+        "weight norm": lambda: parametrizations.weight_norm(convolution),
+        "pruned": lambda: prune.l1_unstructured(convolution, "weight", 0.4),
+        "nested": lambda: nn.ModuleDict({"inner": nn.Sequential(convolution)})["inner"],
+        "frozen": lambda: convolution.requires_grad_(requires_grad=False),
+    }
+    return made[kind]()
+
+
+def stacked(kinds: list[str], *, tied: bool) -> nn.Module:
+    torch.manual_seed(0)
+    layers = [block(kind) for kind in kinds]
+    if tied:
+        shared = nn.Conv2d(4, 4, 3, padding=1)
+        other = nn.Conv2d(4, 4, 3, padding=1)
+        other.weight = shared.weight
+        layers = [shared, *layers, other]
+    model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(100, 3))
+    with torch.no_grad():
+        model.eval()(torch.zeros(1, 4, 5, 5))
+    return model
+
+
+@given(st.lists(st.sampled_from(BLOCKS), min_size=1, max_size=5), st.booleans(), st.integers(0, 10))
+@settings(max_examples=60, deadline=None)
+def test_any_stack_of_layers_is_displaced_as_by_hand(kinds: list[str], tied: bool, draw: int) -> None:
+    """Whatever is shared, tied, computed, grouped, nested or frozen: the pass is that of a copy with the noise added."""
+    model, plain = stacked(kinds, tied=tied), folded(stacked(kinds, tied=tied))
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    x = torch.randn(3, 4, 5, 5, generator=torch.Generator().manual_seed(draw))
+    weights = Layout.of(model).weights_of(model)
+    delta = Gaussian(sigma=0.1, scale=Scale(tensors="matrix_and_bias")).displacement(
+        weights, chance=simulated_chip(draw)
+    )
+    with torch.no_grad():
+        own = dict(plain.named_parameters(remove_duplicate=False))
+        for name, d in delta.items():
+            own[name].add_(d)
+        assert torch.allclose(forward_at(model, delta, x), plain(x), rtol=0, atol=1e-5)
+    assert len(delta) >= len(kinds) + 1
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
