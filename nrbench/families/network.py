@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from math import isfinite
 from typing import Any
 
 import torch
@@ -47,9 +48,11 @@ class Network:
     displaced: bool = False
     """Whether there is any δ."""
     displacement_norm: float | None = None
-    """‖δ‖, where it was asked for."""
+    """‖δ‖ of a chip."""
     _states: States = field(default=_own, repr=False)
     _weights: NetworkWeights = field(default=None, repr=False)  # type: ignore[assignment]
+
+    _checksum: list[int] = field(default_factory=list, repr=False)
 
     def __post_init__(self) -> None:
         """Look up the weights, which are asked for at every draw, once for all networks made from this one."""
@@ -57,11 +60,13 @@ class Network:
             layout = self.layout or Layout.of(self.model)
             object.__setattr__(self, "layout", layout)
             object.__setattr__(self, "_weights", layout.weights_of(self.model))
+            object.__setattr__(self, "_checksum", checksum(self._weights))
 
     def load(self, weights: Weights) -> Network:
         """Return the network with these parameters and buffers, which are written into its model."""
         copy_into(self.model, weights)
-        return replace(self, loaded=weights, _weights=self._layout.weights_of(self.model))
+        own = self._layout.weights_of(self.model)
+        return replace(self, loaded=weights, _weights=own, _checksum=checksum(own))
 
     def weights(self) -> NetworkWeights:
         """Return the weights w by name, trained or not, detached, with how they lie on the device."""
@@ -77,15 +82,18 @@ class Network:
             state = moved(self.weights(), delta)
         return replace(self, _states=lambda read: state, displaced=bool(delta))
 
-    def under(self, noise: NoiseModel, chip: EvaluationChance, *, measure: bool = False) -> Network:
+    def under(self, noise: NoiseModel, chip: EvaluationChance, *, watch: bool = False) -> Network:
         """Return the network as a simulated chip holds it, read anew in each batch where the noise model asks for that.
 
-        While images pass there is memory for the chip's numbers and for w + δ, each of the size of the model. With
-        `measure` it knows ‖δ‖, that of the first read. Raise `ValueError`, with the weights as they were, if the noise
-        model wrote to them.
+        While images pass there is memory for the chip's numbers and for w + δ, each of the size of the model. It knows
+        ‖δ‖, that of the first read. Raise `ValueError` for a displacement that does not fit or is not finite, and, with
+        everything as it was, if the noise model wrote to the weights or changed torch's switches; with `watch` also if
+        it moved a global generator.
         """
-        delta = self._drawn(noise, chip.anew())
-        length = norm(delta.values()) if measure else None
+        delta = self._drawn(noise, chip.anew(), watch=watch)
+        length = norm(delta.values())
+        if not isfinite(length):
+            raise ValueError(f"the displacement of {noise.name} is not finite")
         network = replace(self.at(delta), displacement_norm=length)
         if not noise.rereads:
             return network
@@ -144,14 +152,13 @@ class Network:
         parts = zip(torch.split(images.images, self.batch), torch.split(images.labels, self.batch), strict=True)
         return ((self.prepare(batch), labels) for batch, labels in parts)
 
-    def _drawn(self, noise: NoiseModel, chance: EvaluationChance) -> Weights:
+    def _drawn(self, noise: NoiseModel, chance: EvaluationChance, *, watch: bool = False) -> Weights:
         weights = self.weights()
-        before = checksum(weights)
         try:
-            with torch.no_grad(), unchanged(noise.name):
+            with torch.no_grad(), unchanged(noise.name, generators=watch):
                 delta = noise.displacement(weights, chance=chance)
         finally:
-            written = checksum(weights) != before
+            written = checksum(weights) != self._checksum
             if written:
                 copy_into(self.model, self.loaded)
         if written:
@@ -159,8 +166,6 @@ class Network:
         if not (delta or noise.clean or weights.layout.layers):
             raise ValueError("nothing of this network lies on the device, so that no noise can move it")
         check_displacement(weights, delta)
-        if delta and not torch.stack(torch._foreach_norm(list(delta.values()), float("inf"))).isfinite().all():
-            raise ValueError(f"the displacement of {noise.name} is not finite")
         return delta
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from nrbench.base.chance import Chips, EvaluationChance
-from nrbench.base.torch_state import unchanged
+from nrbench.base.torch_state import generator_states, put_back_generators, unchanged
 from nrbench.families.executor import Failure, attempt
 from nrbench.families.network import Network, norm
 from nrbench.families.noise import NoiseModel
@@ -56,6 +56,17 @@ def _measured(probes: Sequence[Probe], *, network: Network, data: Data, chips: C
 
 def evaluate(cells: Sequence[Cell], network: Network, data: Data, chips: Chips) -> dict[Cell, Counts | Failure]:
     """Return what is counted for cells on one network: a draw at a time, so that all noise models share its numbers."""
+    states = generator_states()
+    found = _evaluated(cells, network, data, chips, watch=False)
+    if generator_states() == states:
+        return found
+    put_back_generators(states)  # somebody moved a global generator: once more, to find who
+    return _evaluated(cells, network, data, chips, watch=True)
+
+
+def _evaluated(
+    cells: Sequence[Cell], network: Network, data: Data, chips: Chips, *, watch: bool
+) -> dict[Cell, Counts | Failure]:
     test = data.splits["test"]
     modes = dict.fromkeys(cell.batch_norm for cell in cells)
     clean = {mode: _treated(network, mode, data).counts(test) for mode in modes}
@@ -68,9 +79,8 @@ def evaluate(cells: Sequence[Cell], network: Network, data: Data, chips: Chips) 
             left = [cell for cell in members if draw < cell.draws and isinstance(found[cell], Counts)]
             if not left:
                 continue
-            judged = attempt(
-                partial(_judged, network=network, chip=chip, mode=mode, data=data, clean=clean[mode]), noise
-            )
+            work = partial(_judged, network=network, chip=chip, mode=mode, data=data, clean=clean[mode], watch=watch)
+            judged = attempt(work, noise)
             if isinstance(judged, Failure):
                 found |= dict.fromkeys(left, judged)
                 continue
@@ -83,10 +93,17 @@ def evaluate(cells: Sequence[Cell], network: Network, data: Data, chips: Chips) 
 
 
 def _judged(
-    noise: NoiseModel, *, network: Network, chip: EvaluationChance, mode: BatchNorm, data: Data, clean: int
+    noise: NoiseModel,
+    *,
+    network: Network,
+    chip: EvaluationChance,
+    mode: BatchNorm,
+    data: Data,
+    clean: int,
+    watch: bool,
 ) -> tuple[int, float]:
     """Return how many test images are right on a chip, and ‖δ‖."""
-    displaced = network.under(noise, chip, measure=True)
+    displaced = network.under(noise, chip, watch=watch)
     right = _treated(displaced, mode, data).counts(data.splits["test"]) if displaced.displaced else clean
     return right, displaced.displacement_norm or 0.0
 

@@ -80,7 +80,7 @@ def test_what_a_noise_model_does_costs_itself(deed: str) -> None:
     before = (torch.get_default_dtype(), torch._C._get_mkldnn_enabled(), torch.get_num_threads())
     states = (torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy())  # type: ignore[union-attr]
     with pytest.raises(ValueError, match=SAID.get(deed, "for everybody")):
-        who.under(Hostile(deed=deed), CHIP)
+        who.under(Hostile(deed=deed), CHIP, watch=True)
     assert (torch.get_default_dtype(), torch._C._get_mkldnn_enabled(), torch.get_num_threads()) == before
     assert torch.equal(torch.get_rng_state(), states[0])
     assert random.getstate() == states[1]

@@ -72,7 +72,7 @@ def test_a_chip_is_what_its_noise_model_draws() -> None:
     """Under a noise model the network is at that chip's displacement, whose norm it knows where it was asked for."""
     who = network()
     for draw in range(3):
-        delta, here = delta_of(who, draw), who.under(Gaussian(sigma=0.3), CHIPS.chip("report", draw), measure=True)
+        delta, here = delta_of(who, draw), who.under(Gaussian(sigma=0.3), CHIPS.chip("report", draw))
         assert here.counts(IMAGES) == right(really_at(who, delta))
         assert here.displacement_norm == pytest.approx(
             torch.cat([tensor.flatten() for tensor in delta.values()]).norm().item()
