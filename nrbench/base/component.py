@@ -7,6 +7,7 @@ import json
 from abc import ABC
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
+from errno import EINVAL
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, Self, get_args, get_origin
@@ -205,6 +206,8 @@ class DataFile(Frozen):
             raise PydanticCustomError("file", "expected the path of a file")
         path = getattr(value, "folder", Path()) / value
         try:
+            if path.exists() and not path.is_file():
+                raise OSError(EINVAL, "it is no regular file")
             content = path.read_bytes()
         except OSError as error:
             raise PydanticCustomError(

@@ -55,7 +55,7 @@ class CellResult(Frozen):
     displacement_norm: float | None
     """‖δ‖, mean over the draws; None when the weights are not finite."""
     weight_norm: float | None
-    """‖w‖ over all trainable weights."""
+    """‖w‖ over all weights."""
     training: Key
     """The key of its training, which the judged weights are stored under."""
     chosen_with: Score | None

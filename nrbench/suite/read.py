@@ -246,7 +246,8 @@ def _shown(field: str, value: Any) -> str:
         return value.name
     if isinstance(value, BaseModel):
         raise _LabelError(f"{field} is a map; name one of its fields: {', '.join(type(value).model_fields)}")
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    short = f"{value:g}" if isinstance(value, float) else str(value)
+    return repr(value) if isinstance(value, float) and float(short) != value else short  # all digits that tell it apart
 
 
 def _items(sweep: Node) -> list[Node]:

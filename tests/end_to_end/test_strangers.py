@@ -250,3 +250,20 @@ def test_images_that_were_replaced_under_a_key(tiny: Suite, tmp_path: Path) -> N
         run(longer, options=Options(out=tmp_path, data=tmp_path / "bb"))
     assert run(suite, options=Options(out=tmp_path, data=tmp_path / "a")).json_bytes() == board.json_bytes()
     assert run(longer, options=Options(out=tmp_path, data=tmp_path / "a")).failed == 0
+
+
+def test_values_nearer_than_six_digits_have_labels_of_their_own(
+    write_suite: Callable[..., Path], registry: Registry
+) -> None:
+    """As many digits are shown as tell swept values apart, and no more where six do."""
+    suite = load_suite(
+        write_suite(), registry, settings=["noise.Gaussian {sigma}.sigma={sweep: [0.1000001, 0.1000002, 0.2]}"]
+    )
+    assert list(suite.noise)[1:] == ["Gaussian 0.1000001", "Gaussian 0.1000002", "Gaussian 0.2"]
+
+
+def test_a_file_that_a_component_reads_is_a_file(tmp_path: Path) -> None:
+    """A pipe in the place of a table is refused at once."""
+    os.mkfifo(tmp_path / "own.csv")
+    with pytest.raises(ValueError, match="no regular file"):
+        DeviceProfile.model_validate({"table": str(tmp_path / "own.csv")})
