@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 
 import nrbench
-from nrbench import suite
+from nrbench import jobs, suite
+from nrbench.base.component import families
 from nrbench.base.errors import UsageError, did_you_mean
 from nrbench.cli import options
 from nrbench.cli.console import console
@@ -15,13 +17,17 @@ from nrbench.cli.console import console
 
 @click.command("show")
 @click.argument("name")
+@options.data_dir
 @options.as_json
-def command(name: str, as_json: bool) -> None:
+def command(name: str, data: Path | None, as_json: bool) -> None:
     """Describe a component: what it is, its parameters and their defaults, its source and its plugin.
 
-    NAME is what it is called in a suite, such as gaussian or, of one family alone, methods/sgd.
+    NAME is what it is called in a suite, such as gaussian or, of one family alone, methods/sgd. A map, as in a suite, is
+    made: of a backbone such as '{name: resnet, depth: 8}' it says how much lies on the device, of a data set what it holds.
     """
     registry = nrbench.load_registry()
+    node = suite.written_component(name, "show") if name.lstrip().startswith("{") else None
+    name = str(node.plain()["name"]) if node else name
     entries = registry.named(name)
     if not entries:
         hint = did_you_mean(name, sorted({entry.name for entry in registry.entries}))
@@ -31,3 +37,6 @@ def command(name: str, as_json: bool) -> None:
         click.echo(json.dumps([each.as_json() for each in descriptions], indent=2, ensure_ascii=False))
         return
     click.echo("\n\n".join(each.as_text(width=console().width) for each in descriptions))
+    if node is not None:
+        made = suite.read_component(families()[entries[0].kind], node, registry)
+        click.echo("\n" + "\n".join(suite.facts(made, jobs.Options(data=data).data_root)))

@@ -2,6 +2,7 @@
 
 from .describe import described as described
 from .describe import listed as listed
+from .facts import facts as facts
 from .read import load_suite as load_suite
 from .read import locked_suite as locked_suite
 from .read import read_component as read_component

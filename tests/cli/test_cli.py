@@ -55,7 +55,7 @@ def test_the_commands_and_their_flags() -> None:
         "validate": ["--data-dir", "--json", "--no-build", "--set", "suites"],
         "report": sorted(["--device", "--json", "--out", "--set", "-o", "suite"]),
         "ls": ["--json", "kind"],
-        "show": ["--json", "name"],
+        "show": ["--data-dir", "--json", "name"],
         "schema": ["name"],
         "doctor": ["--json"],
         "status": sorted(["--device", "--json", "--out", "--set", "-o", "suite"]),
@@ -382,3 +382,15 @@ def test_a_plan_is_counted_by_hand(nrbench: Command, write_suite: Write, tmp_pat
 def test_the_executor_that_flags_ask_for(written: str | None, jobs: int | None, expected: object) -> None:
     """Without -x jobs run in as many processes as -j says, by default one a core; -x takes a name or a map as in a suite."""
     assert asked_executor(written, jobs=jobs, timeout=None) == expected
+
+
+def test_a_component_that_is_made_is_described_further(nrbench: Command) -> None:
+    """Of a network it is said how many weights lie on the device, of images how many there are of each class."""
+    done = nrbench("show", "{name: mlp, hidden: [7]}")
+    assert done.code == 0
+    assert f"{3072 * 7 + 70:,} weights on the device in 2 tensors of linear layers" in done.out
+    assert "17 weights digital in 2 tensors" in done.out
+    done = nrbench("show", "{name: synthetic, train_size: 16, test_size: 8}")
+    assert "16 training images, 4 of each class" in done.out
+    assert "images of 1×8×8" in done.out
+    assert nrbench("show", "{name: mlp, hidden: [-7]}").code == 2
