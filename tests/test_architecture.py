@@ -25,7 +25,7 @@ ORDER = {
     "components doctor",
     "board": "tables ranking rows claims leaderboard",
     "report": "sheet cost asked_tables claim_sheets figures page csv markdown html terminal write forecast runner",
-    "cli": "console options signals progress arguments run plan status report validate ls show schema bench export "
+    "cli": "console options signals progress arguments run plan status report validate ls show schema judge bench export "
     "import_ doctor main",
     "testing": "samples component noise method optimizer backbone dataset probe schedule selection executor claim",
 }

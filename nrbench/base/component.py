@@ -204,7 +204,7 @@ class DataFile(Frozen):
             return value
         if not isinstance(value, str | Path):
             raise PydanticCustomError("file", "expected the path of a file")
-        path = getattr(value, "folder", Path()) / value
+        path = getattr(value, "written_in", Path()) / value
         try:
             if path.exists() and not path.is_file():
                 raise OSError(EINVAL, "it is no regular file")

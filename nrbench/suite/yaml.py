@@ -29,13 +29,13 @@ Path_ = tuple[str | int, ...]
 class Text(str):
     """A text that knows the directory of the file that wrote it, which a path in it is relative to."""
 
-    folder: Path
+    written_in: Path
 
     @classmethod
     def of(cls, text: str, mark: Mark) -> Text:
         """Return the text as it stands in a file; what a flag says is relative to the working directory."""
         written = cls(text)
-        written.folder = Path() if mark.file.startswith("--") else Path(mark.file).parent
+        written.written_in = Path() if mark.file.startswith("--") else Path(mark.file).parent
         return written
 
 

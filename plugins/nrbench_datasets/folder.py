@@ -29,7 +29,7 @@ class ImageFolder(DataFile):
             return value
         if not isinstance(value, str | Path):
             raise PydanticCustomError("folder", "expected the path of a directory")
-        path = getattr(value, "folder", Path()) / value
+        path = getattr(value, "written_in", Path()) / value
         if not path.is_dir():
             raise PydanticCustomError("folder", "{path} is no directory", {"path": str(path)})
         return {"path": str(path.resolve()), "sha256": _digest(_contents(path))}
