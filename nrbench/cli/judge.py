@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from pydantic import ValidationError
 
 import nrbench
 from nrbench import jobs, report, suite
 from nrbench.base import disk
-from nrbench.base.errors import Problem, SuiteError
+from nrbench.base.errors import MissingError, Problem, SuiteError
 from nrbench.cli import options
 from nrbench.cli.arguments import asked_executor
 from nrbench.cli.console import console
 from nrbench.cli.signals import stoppable
 
-NOISE = ("{name: gaussian, sigma: {sweep: [0.02, 0.05, 0.1]}}",)
+if TYPE_CHECKING:
+    from nrbench.families.noise import NoiseModel
+    from nrbench.families.registry import Registry
 
 
 @click.command("judge")
@@ -27,8 +30,14 @@ NOISE = ("{name: gaussian, sigma: {sweep: [0.02, 0.05, 0.1]}}",)
     "--backbone", required=True, metavar="MAP", help="The network, as in a suite: '{name: resnet, depth: 8}'."
 )
 @click.option("--dataset", required=True, metavar="MAP", help="The images, likewise: '{name: npz, file: mine.npz}'.")
-@click.option("--noise", multiple=True, default=NOISE, metavar="MAP", help="What the weights meet; may be repeated.")
-@click.option("--with", "also", default="{}", metavar="MAP", help="More of `trained`: '{mean: [0.5], std: [0.5]}'.")
+@click.option(
+    "--noise",
+    multiple=True,
+    required=True,
+    metavar="MAP",
+    help="What the weights meet, likewise: '{name: gaussian, sigma: {sweep: [0.05, 0.1]}}'; may be repeated.",
+)
+@click.option("--with", "also", default="{}", metavar="MAP", help="More of the method: '{mean: [0.5], std: [0.5]}'.")
 @click.option("--draws", type=click.IntRange(1, 100_000), default=10, show_default=True, help="Noisy copies.")
 @options.out
 @options.data_dir
@@ -50,7 +59,7 @@ def command(
     WEIGHTS are files in the safetensors format, one for each training seed. The suite is beside the leaderboard, to be
     changed and run.
     """
-    name = f"judge-{weights[0].stem}"
+    registry, name = nrbench.load_registry(), f"judge-{weights[0].stem}"
     written = suite_text(
         name,
         weights=[str(path.resolve()) for path in weights],
@@ -59,16 +68,33 @@ def command(
         noise=[_parsed(each, "--noise") for each in noise],
         also=_parsed(also, "--with"),
         draws=draws,
+        method=_only(registry, "methods", lambda each: not each.trains),
+        clean=_only(registry, "noise", _is_clean),
     )
     path = out / name / "suite.yaml"
     disk.write(path, written.encode())
     click.echo(written)
     chosen = jobs.Options(out=out, data=data, device=device, executor=asked_executor("serial"))
-    loaded = suite.load_suite(path, nrbench.load_registry(), data=chosen.data_root)
+    loaded = suite.load_suite(path, registry, data=chosen.data_root)
     page = report.run_to_page(loaded, chosen)
     report.print_page(console(), page)
     click.echo(f"Written to {path.parent / 'leaderboard.html'} (.json, .csv, .md and the suite beside it)", err=True)
     return 1 if page.board.failed else 0
+
+
+def _only(registry: Registry, kind: str, fits: Callable[[Any], bool]) -> str:
+    """Return the name of the component of a kind that does what is needed here."""
+    for entry in registry.of_kind(kind):
+        if fits(entry.component):
+            return entry.name
+    raise MissingError(f"none of the {kind} that are installed can do this")
+
+
+def _is_clean(noise: Callable[[], NoiseModel]) -> bool:
+    try:
+        return noise().clean
+    except ValidationError:  # it has parameters that it cannot do without
+        return False
 
 
 def suite_text(
@@ -80,6 +106,8 @@ def suite_text(
     noise: Sequence[dict[str, Any]],
     also: dict[str, Any],
     draws: int,
+    method: str,
+    clean: str,
 ) -> str:
     """Return the suite, as YAML, that judges files of weights."""
     labels = {f"{each['name']}{_swept(each)}": each for each in noise}
@@ -90,8 +118,8 @@ def suite_text(
         "datasets": {dataset["name"]: dataset},
         "backbones": {backbone["name"]: backbone},
         "selections": {"last": {"name": "last"}},
-        "methods": {"given": {"name": "trained", "files": list(weights), **also}},
-        "noise": {"clean": {"name": "none"}, **labels},
+        "methods": {"given": {"name": method, "files": list(weights), **also}},
+        "noise": {"clean": {"name": clean}, **labels},
     }
     lines = []
     for key, value in document.items():

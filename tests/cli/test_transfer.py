@@ -124,3 +124,24 @@ def test_trained_weights_pass_the_published_checks(tmp_path: Path) -> None:
     own = Trained.model_validate({"files": [str(tmp_path / "w.safetensors")]})
     check_is_described(own)
     check_survives_json(own)
+
+
+def test_judging_a_file_without_a_suite(run: tuple[Leaderboard, Path], tiny: Suite, nrbench: Command) -> None:
+    """The weights of a cell, brought in as a file, have the cell's own clean accuracy to the image, and the suite is left."""
+    board, folder = run
+    row = next(row for row in board.rows if row.noise == "clean")
+    assert nrbench("export", row.cells[0], "-o", folder / "out", "--to", folder / "mine.safetensors").code == 0
+    backbone = tiny.backbones[row.backbone].model_dump_json()
+    dataset = tiny.datasets[row.dataset].model_dump_json()
+    done = nrbench(
+        "judge", folder / "mine.safetensors", "--backbone", backbone, "--dataset", dataset,
+        "--noise", "{name: gaussian, sigma: 0.1}", "--draws", "2", "-o", folder / "judged",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    judged = Leaderboard.from_json((folder / "judged" / "judge-mine" / "leaderboard.json").read_bytes())
+    (clean,) = [each for each in judged.rows if each.noise == "clean"]
+    assert clean.by_seed[0] == row.by_seed[0]
+    assert nrbench("validate", folder / "judged" / "judge-mine" / "suite.yaml").code == 0
+    assert (
+        nrbench("judge", folder / "mine.safetensors", "--backbone", "[1]", "--dataset", "x", "--noise", "y").code == 2
+    )
