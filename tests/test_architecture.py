@@ -20,8 +20,8 @@ ORDER = {
     "base": "errors component csv chance torch_state statistics disk log",
     "families": "hookspecs registry computed displacement analog schedule scale noise optimizer step method backbone dataset "
     "network probe selection executor row claim",
-    "suite": "reference table recipe cell given suite trial facts yaml sweeps layers check read schema describe",
-    "jobs": "results device batches data train evaluate store lock output record select processes job plan status bench "
+    "suite": "reference table recipe cell given suite yaml sweeps layers trial facts locked check read schema describe",
+    "jobs": "results files device batches data train evaluate store lock output record select processes job plan status bench "
     "components doctor",
     "board": "tables ranking rows claims leaderboard",
     "report": "sheet cost asked_tables claim_sheets figures page csv markdown html terminal write forecast runner",

@@ -8,14 +8,11 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
 from math import prod
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn import functional
 from torch.nn.modules.conv import _ConvNd
-from torch.overrides import TorchFunctionMode
 
 from nrbench.base.component import Frozen
 from nrbench.base.errors import did_you_mean
@@ -237,69 +234,6 @@ def laid_out(weights: Weights) -> NetworkWeights:
         "a plain mapping of weights does not say which of them lie on the device: pass on the one that was given, "
         "or its `only(names)` or `replaced(tensors)`"
     )
-
-
-PRODUCTS = frozenset(
-    {
-        torch.matmul,
-        torch.mm,
-        torch.bmm,
-        torch.addmm,
-        torch.baddbmm,
-        torch.einsum,
-        torch.tensordot,
-        Tensor.matmul,
-        Tensor.mm,
-    }
-    | {
-        Tensor.__matmul__,
-        Tensor.__rmatmul__,
-        functional.linear,
-        functional.bilinear,
-        functional.multi_head_attention_forward,
-    }
-    | {getattr(functional, f"conv{kind}{n}d") for kind in ("", "_transpose") for n in (1, 2, 3)}
-)
-"""What a layer multiplies activations with its weight by, as torch calls it."""
-
-
-class _Products(TorchFunctionMode):
-    """Remembers the tensors that products were made with."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: set[int] = set()
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in PRODUCTS:
-            self.seen |= {id(each) for each in (*args, *(kwargs or {}).values()) if isinstance(each, Tensor)}
-        return func(*args, **(kwargs or {}))
-
-
-def direct_use(model: nn.Module, layout: Layout, images: Tensor) -> None:
-    """Raise `ValueError` for a layer with a forward pass of its own that multiplies with something else than its weight.
-
-    What it computes from its weight first, a standardised one for instance, is what a device would hold, and nothing here
-    could displace that.
-    """
-    parameters = dict(model.named_parameters(remove_duplicate=False))
-    own = [layer for name, layer in layout.layers.items() if name in parameters and _overridden(model, layer)]
-    if not own:
-        return
-    with _Products() as products:
-        model(images)
-    computed = [layer.module for layer in own if id(parameters[layer.name]) not in products.seen]
-    if computed:
-        raise ValueError(
-            f"{computed[0]} ({type(model.get_submodule(computed[0])).__name__}) computes another weight from its own in "
-            f"each pass, which is what a device would hold ({len(computed)} such layers); leave them digital by "
-            "Backbone.stored, or take a network whose layers use their weights as they are"
-        )
-
-
-def _overridden(model: nn.Module, layer: Layer) -> bool:
-    """Whether the module that holds a layer has a forward pass that is not torch's own."""
-    return not type(model.get_submodule(layer.module)).forward.__module__.startswith("torch.nn.")
 
 
 def inventory(weights: NetworkWeights) -> dict[str, tuple[int, int]]:

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from pydantic import Field, TypeAdapter, model_validator
+from safetensors.torch import save
 from torch import Tensor
 
 from nrbench.base import disk
-from nrbench.base.component import Frozen, canonical_json
+from nrbench.base.component import Frozen
 from nrbench.base.errors import StoreError, UsageError
+from nrbench.jobs.files import read_json, read_tensors, set_aside, write_json, write_tensors
 from nrbench.jobs.results import CellFailure, CellResult, Environment
 from nrbench.suite.cell import Cell
 
-log = logging.getLogger(__name__)
 _KEY = re.compile(r"[0-9a-f]{32}")
-Model = TypeVar("Model")
 
 
 class EpochRecord(Frozen):
@@ -107,7 +102,7 @@ class Store:
         path = self._cell(cell.key)
         found = read_json(path, _RESULT, aside=not self._untouched)
         if isinstance(found, CellResult) and (reason := found.against(cell)):
-            _set_aside(path, reason)
+            set_aside(path, reason)
             return None
         return found
 
@@ -284,67 +279,3 @@ def exported(store: Store, start: str) -> Exported:
         raise StoreError(f"the weights of epoch {result.epoch} in {stored.root} are lost; run its suite with --force")
     about = {"cell": cell, "training": result.training, "epoch": str(result.epoch)}
     return Exported(cell, result.training, result.epoch, save(tensors, metadata=about))
-
-
-def write_json(path: Path, value: Any, *, wait: disk.Wait = "name") -> None:
-    """Write plain data under a checksum of it and of the place it belongs to."""
-    body = canonical_json(value).encode()
-    disk.write(path, _head(path, body) + b"\n" + body + b"\n", wait=wait)
-
-
-def read_json(path: Path, model: TypeAdapter[Model], *, aside: bool = True) -> Model | None:
-    """Return the checked content of a file, None when it is absent or, after moving it `aside`, damaged."""
-    content = disk.read(path)
-    if content is None:
-        return None
-    head, _, body = content.partition(b"\n")
-    body = body.removesuffix(b"\n")
-    if head != _head(path, body):
-        _set_aside(path, "its checksum does not match", move=aside)
-        return None
-    try:
-        return model.validate_json(body)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        _set_aside(path, f"{where}: {first['msg']}", move=aside)
-        return None
-
-
-def write_tensors(path: Path, tensors: dict[str, Tensor]) -> str:
-    """Write contiguous CPU tensors and return the SHA-256 of the file."""
-    content = save(tensors)
-    disk.write(path, content)
-    return _sha256(content)
-
-
-def read_tensors(path: Path, sha256: str) -> dict[str, Tensor] | None:
-    """Return the tensors of a file whose checksum is known, None when it is absent or, after moving it aside, damaged."""
-    content = disk.read(path)
-    if content is None:
-        return None
-    if _sha256(content) != sha256:
-        _set_aside(path, "its checksum does not match")
-        return None
-    try:
-        return load(content)
-    except SafetensorError as error:
-        _set_aside(path, str(error))
-        return None
-
-
-def _set_aside(path: Path, reason: str, *, move: bool = True) -> None:
-    if not move:
-        log.warning("%s is damaged (%s): left out", path, reason)
-        return
-    log.warning("%s is damaged (%s): moved aside, and computed again when it is needed", path, reason)
-    disk.move(path, path.with_name(f"{path.name}.damaged"))
-
-
-def _head(path: Path, body: bytes) -> bytes:
-    place = f"{path.parent.name}/{path.name}\n".encode()  # so that a file that was swapped for another is damaged
-    return json.dumps({"sha256": _sha256(place + body)}).encode()
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

@@ -3,8 +3,8 @@
 from .describe import described as described
 from .describe import listed as listed
 from .facts import facts as facts
+from .locked import locked_suite as locked_suite
 from .read import load_suite as load_suite
-from .read import locked_suite as locked_suite
 from .read import read_component as read_component
 from .read import written_component as written_component
 from .schema import component_schema as component_schema

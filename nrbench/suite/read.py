@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from nrbench.base import disk
 from nrbench.base.component import Component, DataFile, canonical, parameter
 from nrbench.base.errors import DataError, Mark, Problem, SuiteError, did_you_mean
 from nrbench.families.registry import Registry
@@ -21,7 +19,7 @@ from nrbench.suite.check import contradictions, table_problems
 from nrbench.suite.layers import Layers, layered
 from nrbench.suite.suite import SECTIONS, Benchmark, Collection, Suite
 from nrbench.suite.sweeps import count, sweeps, variants
-from nrbench.suite.trial import troubles
+from nrbench.suite.trial import problems as trial_problems
 from nrbench.suite.yaml import Node, Path_, dotted, parse
 
 MAX_ROWS = 10_000
@@ -39,12 +37,7 @@ def load_suite(
     layers = layered(Path(path), settings=settings)
     benchmark = _collection(layers, registry) if layers.included else _Reader(layers.root, registry).suite()
     if data is not None:
-        problems = [
-            Problem(root.locate(path), dotted(path), trouble.message)
-            for root, part in zip(layers.included or [layers.root], benchmark.parts, strict=True)
-            for trouble in troubles(part, data)
-            for path in [(trouble.section, trouble.label)]
-        ]
+        problems = trial_problems(benchmark, layers.included or [layers.root], data)
         if problems and all(problem.path.startswith("datasets") for problem in problems):
             raise DataError("\n".join(map(str, problems)))
         if problems:
@@ -98,21 +91,6 @@ def _collisions(suites: Sequence[Suite], index: int, marks: Sequence[Mark]) -> I
 
 def _trained(suite: Suite) -> Iterator[tuple[str, str, str]]:
     return product(suite.methods, suite.backbones, suite.datasets)
-
-
-def locked_suite(path: Path, registry: Registry) -> Benchmark:
-    """Return the suite or collection that was locked in a file by its `lock`."""
-    content = disk.read(path) or b""
-    try:
-        document = json.loads(content)
-    except (ValueError, RecursionError) as error:  # no JSON, no text, or nothing but brackets
-        raise SuiteError([Problem(Mark(str(path)), "", f"it is damaged: {error}")]) from None
-    kind: type[Benchmark] = Collection if isinstance(document, dict) and "suites" in document else Suite
-    try:
-        return kind.model_validate_json(content, context={"registry": registry})
-    except ValidationError as error:
-        problems = [Problem(Mark(str(path)), dotted(detail["loc"]), detail["msg"]) for detail in error.errors()]
-        raise SuiteError(problems) from None
 
 
 def written_component(text: str, origin: str) -> Node:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from math import prod
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
-from nrbench.base.errors import DataError
-from nrbench.families.analog import Layout, NetworkWeights, direct_use
+from nrbench.base.errors import DataError, Problem
+from nrbench.families.analog import Layer, Layout, NetworkWeights
 from nrbench.families.backbone import Backbone
 from nrbench.families.dataset import Dataset, load_splits
 from nrbench.families.method import Method
 from nrbench.families.noise import NoiseModel
 from nrbench.families.scale import Scale
 from nrbench.suite.given import taken
-from nrbench.suite.suite import Suite
+from nrbench.suite.suite import Benchmark, Suite
+from nrbench.suite.yaml import Node, dotted
 
 IMAGES = 2
 LARGE = 3 * 64 * 64
@@ -32,6 +35,16 @@ class Trouble(NamedTuple):
     section: str
     label: str
     message: str
+
+
+def problems(benchmark: Benchmark, roots: Sequence[Node], data: Path) -> list[Problem]:
+    """Return all troubles of a suite, or of those of a collection, at their places in the texts that they were read from."""
+    return [
+        Problem(root.locate(path), dotted(path), trouble.message)
+        for root, part in zip(roots, benchmark.parts, strict=True)
+        for trouble in troubles(part, data)
+        for path in [(trouble.section, trouble.label)]
+    ]
 
 
 def troubles(suite: Suite, data: Path) -> Iterator[Trouble]:
@@ -128,3 +141,66 @@ def _unknown_layers(
                 value.layers.of(weights)
             except ValueError as error:
                 yield Trouble(section, label, f"{error} ({pair})")
+
+
+PRODUCTS = frozenset(
+    {
+        torch.matmul,
+        torch.mm,
+        torch.bmm,
+        torch.addmm,
+        torch.baddbmm,
+        torch.einsum,
+        torch.tensordot,
+        Tensor.matmul,
+        Tensor.mm,
+    }
+    | {
+        Tensor.__matmul__,
+        Tensor.__rmatmul__,
+        functional.linear,
+        functional.bilinear,
+        functional.multi_head_attention_forward,
+    }
+    | {getattr(functional, f"conv{kind}{n}d") for kind in ("", "_transpose") for n in (1, 2, 3)}
+)
+"""What a layer multiplies activations with its weight by, as torch calls it."""
+
+
+class _Products(TorchFunctionMode):
+    """Remembers the tensors that products were made with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[int] = set()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in PRODUCTS:
+            self.seen |= {id(each) for each in (*args, *(kwargs or {}).values()) if isinstance(each, Tensor)}
+        return func(*args, **(kwargs or {}))
+
+
+def direct_use(model: nn.Module, layout: Layout, images: Tensor) -> None:
+    """Raise `ValueError` for a layer with a forward pass of its own that multiplies with something else than its weight.
+
+    What it computes from its weight first, a standardised one for instance, is what a device would hold, and nothing here
+    could displace that.
+    """
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    own = [layer for name, layer in layout.layers.items() if name in parameters and _overridden(model, layer)]
+    if not own:
+        return
+    with _Products() as products:
+        model(images)
+    computed = [layer.module for layer in own if id(parameters[layer.name]) not in products.seen]
+    if computed:
+        raise ValueError(
+            f"{computed[0]} ({type(model.get_submodule(computed[0])).__name__}) computes another weight from its own in "
+            f"each pass, which is what a device would hold ({len(computed)} such layers); leave them digital by "
+            "Backbone.stored, or take a network whose layers use their weights as they are"
+        )
+
+
+def _overridden(model: nn.Module, layer: Layer) -> bool:
+    """Whether the module that holds a layer has a forward pass that is not torch's own."""
+    return not type(model.get_submodule(layer.module)).forward.__module__.startswith("torch.nn.")

@@ -29,7 +29,7 @@ from nrbench import (
 from nrbench.base import disk
 from nrbench.base.csv import csv_models
 from nrbench.base.errors import UsageError
-from nrbench.jobs.store import write_json
+from nrbench.jobs.files import write_json
 from nrbench.testing import SmallDataset
 from nrbench_noise import DeviceProfile
 from nrbench_noise.device_profile import Point

@@ -9,7 +9,7 @@ from nrbench import Collection, Leaderboard, Options, Processes, Registry, Suite
 from nrbench import run as run_suite
 from nrbench.base.errors import UsageError
 from nrbench.jobs.plan import plan
-from nrbench.suite.read import locked_suite
+from nrbench.suite.locked import locked_suite
 from tests.conftest import TINY
 
 Write = Callable[..., Path]

@@ -8,7 +8,7 @@ import pytest
 from nrbench import Registry, Suite, SuiteError, hookimpl, load_registry, load_suite
 from nrbench.base.errors import UsageError
 from nrbench.suite.cell import Cell
-from nrbench.suite.read import locked_suite
+from nrbench.suite.locked import locked_suite
 from nrbench.suite.suite import find_suite, shipped_suites
 from nrbench_methods import SGD
 from tests.conftest import TINY
