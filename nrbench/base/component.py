@@ -206,14 +206,19 @@ class DataFile(Frozen):
             raise PydanticCustomError("file", "expected the path of a file")
         path = getattr(value, "written_in", Path()) / value
         try:
-            if path.exists() and not path.is_file():
-                raise OSError(EINVAL, "it is no regular file")
-            content = path.read_bytes()
+            sha256 = cls.hashed(path)
         except OSError as error:
             raise PydanticCustomError(
                 "file", "cannot read {path}: {reason}", {"path": str(path), "reason": error.strerror or str(error)}
             ) from None
-        return {"path": str(path.resolve()), "sha256": hashlib.sha256(content).hexdigest()}
+        return {"path": str(path.resolve()), "sha256": sha256}
+
+    @classmethod
+    def hashed(cls, path: Path) -> str:
+        """Return the hash of what is at a path; raise `OSError` if it cannot be read."""
+        if path.exists() and not path.is_file():
+            raise OSError(EINVAL, "it is no regular file")
+        return hashlib.sha256(path.read_bytes()).hexdigest()
 
     def check_content(self, parse: Callable[[bytes], object]) -> None:
         """Parse the content to see whether it is right; raise `ValueError` with the path where it is not.

@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from nrbench.base.chance import TrainingChance, derive, seed_torch
 from nrbench.families.analog import Layout
-from nrbench.families.method import own_optimizer, reestimates
+from nrbench.families.method import Method, own_optimizer, reestimates
 from nrbench.families.network import CALIBRATION_BATCH, copy_into, estimated_statistics
 from nrbench.families.step import Clock, Criterion, State, Step
 from nrbench.jobs.batches import Batches
@@ -121,8 +121,6 @@ def train(training: Training, data: Data, *, checkpoint: Checkpoint | None = Non
         passes = 0.0
         for number, batch in enumerate(batches.epoch(epoch), start=(epoch - 1) * len(batches)):
             lr = mover.lr * recipe.lr_schedule(number / total)
-            for group in optimizer.param_groups:
-                group["lr"] = lr
             step = new_step(
                 images=batch.images,
                 labels=batch.labels,
@@ -131,19 +129,27 @@ def train(training: Training, data: Data, *, checkpoint: Checkpoint | None = Non
                 dropout_seed=derive("dropout", training.seed, number) & 0xFFFF_FFFF,
                 further=partial(batches.further, number),
             )
-            loss += method.backward(step) * len(batch.labels)
-            if not step.passes:
-                raise ValueError(f"{method.name} made no pass over a batch, so that nothing would be trained")
-            step.finish()
-            if recipe.clip_norm is not None:
-                nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
-            method.update(step)
-            optimizer.zero_grad(set_to_none=True)
+            loss += _made(step, method, recipe) * len(batch.labels)
             passes += step.passes
         model.eval()
         finite = torch.stack([p.detach().isfinite().all() for p in model.parameters()]).all()
         loss = loss.where(finite, float("nan"))  # the last step is in no loss
         yield now(epoch=epoch, loss=loss.item() / len(data.train), passes_per_step=passes / len(batches))
+
+
+def _made(step: Step, method: Method, recipe: Recipe) -> Tensor:
+    """Make a step, from its learning rate to its update, and return the loss that was differentiated."""
+    for group in step.optimizer.param_groups:
+        group["lr"] = step.clock.lr
+    loss = method.backward(step)
+    if not step.passes:
+        raise ValueError(f"{method.name} made no pass over a batch, so that nothing would be trained")
+    step.finish()
+    if recipe.clip_norm is not None:
+        nn.utils.clip_grad_norm_(step.model.parameters(), recipe.clip_norm)
+    method.update(step)
+    step.optimizer.zero_grad(set_to_none=True)
+    return loss
 
 
 def criterion(recipe: Recipe) -> Criterion:

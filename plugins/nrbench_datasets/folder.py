@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from errno import ENOTDIR
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from nrbench import DataError, DataFile, Dataset, Images, Splits
 from nrbench_datasets.arrays import statistics
@@ -22,17 +22,11 @@ IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tif
 class ImageFolder(DataFile):
     """A directory of images, known by the names and the content of all of them."""
 
-    @model_validator(mode="before")
     @classmethod
-    def _from_path(cls, value: Any) -> Any:
-        if isinstance(value, Mapping | cls):
-            return value
-        if not isinstance(value, str | Path):
-            raise PydanticCustomError("folder", "expected the path of a directory")
-        path = getattr(value, "written_in", Path()) / value
+    def hashed(cls, path: Path) -> str:
         if not path.is_dir():
-            raise PydanticCustomError("folder", "{path} is no directory", {"path": str(path)})
-        return {"path": str(path.resolve()), "sha256": _digest(_contents(path))}
+            raise OSError(ENOTDIR, "it is no directory")
+        return _digest(_contents(path))
 
     def contents(self) -> dict[str, bytes]:
         """Return the images by their names below the directory; raise `DataError` if they have changed."""
