@@ -110,7 +110,10 @@ def suite_text(
     clean: str,
 ) -> str:
     """Return the suite, as YAML, that judges files of weights."""
-    labels = {f"{each['name']}{_swept(each)}": each for each in noise}
+    labels: dict[str, dict[str, Any]] = {}
+    for each in noise:
+        label = f"{each['name']}{_swept(each)}"
+        labels[f"{label} #{len(labels) + 1}" if label in labels else label] = each
     document = {
         "name": name,
         "seeds": len(weights),

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
+from nrbench.base.errors import printable
 from nrbench.board.leaderboard import Leaderboard
 from nrbench.families.row import Row
 
@@ -39,4 +40,7 @@ def _values(row: Row) -> Iterator[Any]:
 
 
 def _safe(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text

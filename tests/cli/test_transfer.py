@@ -4,13 +4,16 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy
 import pytest
+import timm
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from nrbench import Leaderboard, Options, Registry, Store, Suite, SuiteError, load_suite
 from nrbench import run as run_suite
+from nrbench.cli.judge import suite_text
 from nrbench.testing.component import check_is_described, check_survives_json
 from nrbench_methods import Trained
 from tests.conftest import TINY, Finished
@@ -145,3 +148,62 @@ def test_judging_a_file_without_a_suite(run: tuple[Leaderboard, Path], tiny: Sui
     assert (
         nrbench("judge", folder / "mine.safetensors", "--backbone", "[1]", "--dataset", "x", "--noise", "y").code == 2
     )
+
+
+def test_two_noise_models_of_one_name_are_two_columns() -> None:
+    """Asked for at two strengths one after the other, a noise model has a row of each."""
+    text = suite_text(
+        "twice", weights=["w"], backbone={"name": "mlp"}, dataset={"name": "x"}, also={}, draws=2, method="t", clean="c",
+        noise=[{"name": "gaussian", "sigma": sigma} for sigma in (0.1, 0.2, 0.3)],
+    )  # fmt: skip
+    assert [line.split(": ")[0].strip() for line in text.splitlines()[-3:]] == [
+        '"gaussian"',
+        '"gaussian #2"',
+        '"gaussian #3"',
+    ]
+
+
+def test_there_and_back_again(tmp_path: Path, nrbench: Command) -> None:
+    """Trained by a script that knows nothing of nrbench, a network has here the accuracy it had there, to the image, and goes back whole."""
+    torch.manual_seed(0)
+    labels = torch.arange(160) % 4
+    images = (torch.randint(256, (4, 3, 32, 32))[labels] + 60 * torch.randn(160, 3, 32, 32)).clamp(0, 255).byte()
+    splits = {
+        "train_images": images[:80],
+        "train_labels": labels[:80],
+        "test_images": images[80:],
+        "test_labels": labels[80:],
+    }
+    numpy.savez(tmp_path / "mine.npz", **{name: part.numpy() for name, part in splits.items()})
+    mean, std = torch.tensor([0.4, 0.5, 0.6]).view(3, 1, 1), torch.tensor([0.2, 0.25, 0.3]).view(3, 1, 1)
+
+    def inputs(part: torch.Tensor) -> torch.Tensor:
+        return (part / 255 - mean) / std
+
+    net = torch.nn.DataParallel(timm.create_model("test_resnet", num_classes=4)).train()
+    sgd = torch.optim.SGD(net.parameters(), 0.02, momentum=0.9)
+    for _ in range(3):
+        for batch in torch.randperm(80).split(16):
+            sgd.zero_grad()
+            torch.nn.functional.cross_entropy(net(inputs(images[batch])), labels[batch]).backward()
+            sgd.step()
+    with torch.no_grad():
+        logits = net.eval()(inputs(images[80:]))
+    right = int((logits.argmax(1) == labels[80:]).sum())
+    assert 20 < right < 80
+    save_file(net.state_dict(), tmp_path / "mine.safetensors")
+    done = nrbench(
+        "judge", tmp_path / "mine.safetensors", "--backbone", "{name: timm, model: test_resnet}",
+        "--dataset", f"{{name: npz, file: {tmp_path / 'mine.npz'}}}", "--noise", "{name: gaussian, sigma: 0.05}",
+        "--with", "{mean: [0.4, 0.5, 0.6], std: [0.2, 0.25, 0.3]}", "-o", tmp_path / "out",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    board = Leaderboard.from_json((tmp_path / "out" / "judge-mine" / "leaderboard.json").read_bytes())
+    clean, noisy = board.rows
+    assert round(80 * (clean.by_seed[0] or 0) / 100, 9) == right
+    back = tmp_path / "back.safetensors"
+    assert nrbench("export", noisy.cells[0], "-o", tmp_path / "out", "--to", back).code == 0
+    again = timm.create_model("test_resnet", num_classes=4)
+    again.load_state_dict(load_file(back))
+    with torch.no_grad():
+        assert again.eval()(inputs(images[80:])).equal(logits)
