@@ -64,7 +64,13 @@ from .families.row import covered as covered
 from .families.row import matches as matches
 from .families.scale import Scale as Scale
 from .families.schedule import Schedule as Schedule
+from .families.section import Section as Section
 from .families.selection import Selection as Selection
+from .families.sheet import Entry as Entry
+from .families.sheet import Figure as Figure
+from .families.sheet import Head as Head
+from .families.sheet import Line as Line
+from .families.sheet import Sheet as Sheet
 from .families.step import Batch as Batch
 from .families.step import Clock as Clock
 from .families.step import State as State
@@ -73,6 +79,7 @@ from .jobs.plan import Options as Options
 from .jobs.plan import plan as plan
 from .jobs.processes import Processes as Processes
 from .jobs.store import Store as Store
+from .report.drawing import drawn as drawn
 from .report.runner import run as run
 from .suite.cell import Cell as Cell
 from .suite.cell import Training as Training

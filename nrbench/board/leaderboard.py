@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from nrbench.base.component import canonical_json
 from nrbench.base.errors import DataError
 from nrbench.board.claims import ClaimRow, claim_rows
+from nrbench.board.leading import with_leaders
 from nrbench.board.ranking import Ranking, rankings
 from nrbench.board.rows import Results, rows
 from nrbench.board.tables import PivotTable, pivoted
@@ -62,7 +63,8 @@ class Leaderboard(BaseModel):
         whole: dict[Any, Row] = {}
         for part in benchmark.parts:
             whole = rows(part, grouped) | whole
-        ordered = [whole[position] for position in dict.fromkeys(p for part in benchmark.parts for p in part.rows)]
+        positions = dict.fromkeys(position for part in benchmark.parts for position in part.rows)
+        ordered = with_leaders(whole[position] for position in positions)
         environments = _environments(found.values())
         views = list(_views(benchmark, ordered))
         return cls(

@@ -21,6 +21,8 @@ class Rank(Frozen):
     """95 % t interval over the seeds."""
     group: str
     """Methods that share a letter are not resolved: paired t test over seeds of the column means, Holm at 5 %."""
+    leading: bool
+    """Whether it is the first or shares a letter with it."""
     mean_accuracy: float | None
     """None unless every cell has a result."""
     interquartile_mean: float | None
@@ -68,13 +70,16 @@ def _ranked(
     order = sorted(methods, key=lambda m: (mean(by_seed[m]), methods.index(m)))
     whole = [m for m in order if complete[m]]
     p_values = {(a, b): paired_p(column_means[a], column_means[b]) for a, b in combinations(whole, 2)}
-    groups = letters(whole, holm(p_values))
+    different = holm(p_values)
+    groups = letters(whole, different)
+    behind = {method for pair in different if whole[0] in pair for method in pair} - {whole[0]} if whole else set()
     return [
         Rank(
             method=m,
             mean_rank=mean(by_seed[m]),
             interval=t_interval(by_seed[m], lowest=1, highest=len(methods)),
             group=groups.get(m, ""),
+            leading=complete[m] and m not in behind,
             mean_accuracy=mean(known[m]) if complete[m] else None,
             interquartile_mean=interquartile_mean(known[m]) if complete[m] else None,
             complete=complete[m],

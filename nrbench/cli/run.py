@@ -36,7 +36,7 @@ from nrbench.cli.signals import stoppable
 @click.option(
     "--jobs-per-device", type=click.IntRange(min=1), default=1, show_default=True, help="Workers on each GPU."
 )
-@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress, and of the leaderboard only who leads.")
 @click.option("-v", "--verbose", count=True, help="Say more; show tracebacks.")
 @options.as_json
 @stoppable()
@@ -68,7 +68,7 @@ def command(
     if as_json:
         sys.stdout.buffer.write(page.board.json_bytes())
     else:
-        report.print_page(console(), page)
-        click.echo(f"Written to {folder / 'leaderboard.html'} (.json, .csv and .md beside it)", err=True)
+        report.print_page(console(), page, brief=quiet)
+        click.echo(f"Written to {folder / 'leaderboard.html'} (.json, .csv, .md and .tex beside it)", err=True)
     allowed = {"ok", "incomplete"} if chosen.only or chosen.exclude else {"ok"}
     return 1 if any(row.status not in allowed for row in page.board.rows) else 0

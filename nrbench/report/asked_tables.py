@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nrbench.board.tables import Beside, PivotCell, PivotTable
-from nrbench.report.sheet import Entry, Head, Line, Sheet, Style, uncertainties
+from nrbench.families.sheet import Entry, Head, Line, Sheet, Style, uncertainties
 
 ABOVE = "↗"
 """Marks a cell beyond the staircase."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from nrbench.base.errors import printable
 from nrbench.board.claims import ClaimRow
 from nrbench.families.claim import Checked, Verdict
-from nrbench.report.sheet import Entry, Head, Line, Sheet, heads, shown
+from nrbench.families.sheet import Entry, Head, Line, Sheet, heads, shown
 
 EXPLANATION = (
     "A reading counts the cells of a claim in which the point estimates agree. A verdict is at 95 %: paired differences over "

@@ -1,10 +1,10 @@
-"""The leaderboard as CSV, one line a row."""
+"""The leaderboard as CSV: long, one line a row, and wide, one line a method."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from nrbench.base.errors import printable
@@ -21,10 +21,22 @@ COLUMNS = [column for field in Row.model_fields for column in PARTS.get(field, (
 
 def csv_text(board: Leaderboard) -> str:
     """Return the rows of a leaderboard; a text that a spreadsheet would take for a formula gets an apostrophe before it."""
+    return _written(COLUMNS, (_values(row) for row in board.rows))
+
+
+def wide_csv_text(board: Leaderboard) -> str:
+    """Return the accuracies of a leaderboard, a line for each method and a column for each of what it is judged under."""
+    columns = dict.fromkeys(row.column for row in board.rows)
+    accuracy = {(row.method, row.column): row.accuracy for row in board.rows}
+    methods = dict.fromkeys(row.method for row in board.rows)
+    lines = ([method, *(accuracy.get((method, column)) for column in columns)] for method in methods)
+    return _written(["method", *(" | ".join(column) for column in columns)], lines)
+
+
+def _written(head: Iterable[Any], lines: Iterable[Iterable[Any]]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([_safe(value) for value in _values(row)] for row in board.rows)
+    writer.writerows([_safe(value) for value in line] for line in (head, *lines))
     return out.getvalue()
 
 

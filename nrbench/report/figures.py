@@ -1,19 +1,22 @@
-"""Figures: accuracy against the strength of the noise, one for each sheet whose columns are strengths; needs matplotlib."""
+"""Accuracy against the strength of the noise: a figure for each sheet whose columns are strengths."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
+from functools import partial
+from typing import TYPE_CHECKING
 
 from nrbench.base.component import Component, canonical, parameter
 from nrbench.families.noise import NoiseModel
-from nrbench.report.sheet import Sheet
+from nrbench.families.sheet import Figure, Sheet
+from nrbench.report.drawing import drawn, plain, style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 MOST_LINES = 14
 """Sheets with more lines are not drawn: nobody could tell them apart."""
-MARKERS = "osD^vP*Xdhp<>8"
 
 Point = tuple[float, float, float]
 """Strength of the noise, accuracy and weight uncertainty."""
@@ -28,21 +31,18 @@ class Panel:
     lines: Mapping[str, Sequence[Point]]
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A picture of a sheet."""
-
-    title: str
-    svg: bytes
-
-
 def figures(sheets: Sequence[Sheet], noise: Mapping[str, NoiseModel]) -> Iterator[Figure]:
-    """Yield a figure for each sheet that has strengths of noise as its columns; none where matplotlib is not installed."""
-    if find_spec("matplotlib") is None:
-        return
+    """Yield a figure for each sheet that has strengths of noise as its columns."""
     for sheet in sheets:
         if panels := list(_panels(sheet, noise)):
-            yield Figure(sheet.title, _svg(panels, sheet.title))
+            yield drawn(
+                f"Strength: {sheet.title}",
+                f"Accuracy against the strength of the noise, {sheet.title}; the bands are ± the standard deviation over "
+                "training seeds, the point at 0 is without noise.",
+                partial(_draw, panels=panels),
+                panels=len(panels),
+                size=(4.6 * len(panels) + 2.6, 4.2),
+            )
 
 
 def _panels(sheet: Sheet, noise: Mapping[str, NoiseModel]) -> Iterator[Panel]:
@@ -77,33 +77,14 @@ def _varying(models: Sequence[Component]) -> str | None:
     return one if one is not None and isinstance(getattr(models[0], one), int | float) else None
 
 
-def _svg(panels: Sequence[Panel], title: str) -> bytes:
-    """Return the same bytes for the same panels: no date, and ids that do not depend on chance."""
-    import matplotlib
-
-    with matplotlib.rc_context({"svg.hashsalt": "nrbench", "svg.fonttype": "none", "font.family": "sans-serif"}):
-        from matplotlib.figure import Figure as Canvas
-
-        canvas = Canvas(figsize=(4.6 * len(panels) + 2.6, 4.2), layout="constrained")
-        axes = canvas.subplots(1, len(panels), squeeze=False, sharey=True)[0]
-        for axis, panel in zip(axes, panels, strict=True):
-            for number, (label, points) in enumerate(panel.lines.items()):
-                x, y, spread = zip(*points, strict=True) if points else ((), (), ())
-                axis.errorbar(
-                    x, y, spread, label=_plain(label), marker=MARKERS[number % len(MARKERS)], markersize=4,
-                    linewidth=1.2, capsize=2, color=matplotlib.colormaps["tab20"](number % 20),
-                )  # fmt: skip
-            axis.set_xlabel(_plain(f"{panel.noise}: {panel.parameter}"))
-            axis.grid(alpha=0.3)
-        axes[0].set_ylabel("accuracy, %")
-        canvas.suptitle(_plain(title), fontsize=11)
-        canvas.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=9)
-        stream = io.BytesIO()
-        canvas.savefig(stream, format="svg", metadata={"Date": None})
-    return stream.getvalue()
-
-
-def _plain(text: str) -> str:
-    """Return a text in which matplotlib sees no formula, and takes no legend entry for one to hide."""
-    plain = text.replace("$", r"\$")
-    return f" {plain}" if plain.startswith("_") else plain
+def _draw(axes: Sequence[Axes], panels: Sequence[Panel]) -> None:
+    for axis, panel in zip(axes, panels, strict=True):
+        for number, (label, points) in enumerate(panel.lines.items()):
+            x, y, spread = (list(each) for each in zip(*points, strict=True)) if points else ([], [], [])
+            how = style(number)
+            axis.plot(x, y, label=plain(label), markersize=4, linewidth=1.3, **how)
+            low, high = ([a + sign * b for a, b in zip(y, spread, strict=True)] for sign in (-1, 1))
+            axis.fill_between(x, low, high, color=how["color"], alpha=0.15, linewidth=0)
+        axis.set_xlabel(plain(f"{panel.noise}: {panel.parameter}"))
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel("accuracy, %")

@@ -1,21 +1,49 @@
-"""The leaderboard as one self-contained HTML page, readable without JavaScript."""
+"""The leaderboard as one self-contained HTML page: whole without JavaScript, sorted and searched with it."""
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
+from importlib.resources import files
 from itertools import groupby
+from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from nrbench.base.errors import printable
+from nrbench.families.sheet import Figure, Head, Sheet
 from nrbench.report.page import Page
-from nrbench.report.sheet import Head
+
+SCRIPTS = ("vendor/dataTables.min.js", "page.js")
+EMBEDDED = 100_000
+"""Bytes up to which a file for download is in the page itself; a larger one is beside it."""
 
 
-def html_page(page: Page) -> str:
-    """Return the page; every label in it is escaped, and it asks the network for nothing."""
+class Part(NamedTuple):
+    """A sheet or figure, and where it is on the page."""
+
+    anchor: str
+    part: Sheet | Figure
+    is_figure: bool
+
+
+class Anchored(NamedTuple):
+    """A chapter, and where it is on the page."""
+
+    anchor: str
+    title: str
+    parts: Sequence[Part]
+
+
+def html_page(page: Page, files_beside: Mapping[str, bytes]) -> str:
+    """Return the page; every label in it is escaped, it asks the network for nothing and runs no script but its own.
+
+    `files_beside` are the files for download, by name: their media type is that of plain text.
+    """
     environment = Environment(
         loader=PackageLoader("nrbench.report"),
         autoescape=True,
@@ -23,14 +51,54 @@ def html_page(page: Page) -> str:
         trim_blocks=True,
         finalize=_shown,
     )
-    pictures = [(figure.title, b64encode(figure.svg).decode()) for figure in page.figures]
     template = environment.get_template("leaderboard.html")
-    return template.render(page=page, pictures=pictures, spans=spans) + "\n"
+    chapters = list(anchored(page))
+    pictures = [part.anchor for chapter in chapters for part in chapter.parts if part.is_figure]
+    return (
+        template.render(
+            page=page,
+            chapters=chapters,
+            numbers={anchor: number for number, anchor in enumerate(pictures, start=1)},
+            spans=spans,
+            numerics=lambda sheet: [sheet.is_numeric(column) for column in range(len(sheet.heads))],
+            encoded=lambda content: b64encode(content).decode(),
+            style=_resource("page.css"),
+            scripts=[_resource(name) for name in SCRIPTS],
+            hashed=lambda script: f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}",
+            downloads={name: _address(name, content) for name, content in files_beside.items()},
+        )
+        + "\n"
+    )
 
 
 def _shown(value: object) -> object:
-    """Return a text as it may be shown; what the template made itself is whole already."""
+    """Return a text as it may be shown; what is part of the page itself is whole already."""
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _resource(name: str) -> Markup:
+    """Return a file that comes with the page, as it stands."""
+    return Markup((files("nrbench.report") / "templates" / name).read_text(encoding="utf-8"))
+
+
+def _address(name: str, content: bytes) -> Markup:
+    if len(content) > EMBEDDED:
+        return Markup(name)
+    return Markup(f"data:text/plain;base64,{b64encode(content).decode()}")
+
+
+def anchored(page: Page) -> Iterator[Anchored]:
+    """Yield the chapters with anchors that follow from their titles, the same on every build."""
+    seen: Counter[str] = Counter()
+
+    def anchor(title: str) -> str:
+        plain = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60] or "part"
+        seen[plain] += 1
+        return plain if seen[plain] == 1 else f"{plain}--{seen[plain]}"
+
+    for chapter in page.chapters:
+        own = anchor(f"chapter {chapter.title}")
+        yield Anchored(own, chapter.title, [Part(anchor(p.title), p, isinstance(p, Figure)) for p in chapter.parts])
 
 
 def spans(heads: Sequence[Head]) -> Iterator[tuple[str, int]]:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from tabulate import tabulate
 
 from nrbench.base.errors import printable
+from nrbench.families.sheet import Entry, Figure, Sheet
 from nrbench.report.page import Page
-from nrbench.report.sheet import Entry, Sheet
 
 
 def markdown_text(page: Page) -> str:
@@ -21,12 +21,20 @@ def _parts(page: Page) -> Iterator[str]:
     yield f"# {escape(page.title)}\n"
     if page.description:
         yield escape(page.description) + "\n"
-    yield from (f"- **{escape(flag)}**" for flag in page.flags)
-    for sheet in (sheet for sheet in page.sheets if not sheet.folded):
-        yield f"\n## {escape(sheet.title)}\n"
-        yield _grid(sheet)
-        if sheet.notes:
-            yield "\n" + " ".join(map(escape, sheet.notes))
+    yield from (f"- **{escape(sentence)}**" for sentence in page.lead)
+    yield from (f"- {escape(flag)}" for flag in page.flags)
+    pictures = {id(figure): number for number, figure in enumerate(page.figures, start=1)}
+    for chapter in page.chapters:
+        parts = [part for part in chapter.parts if isinstance(part, Figure) or not part.folded]
+        if parts:
+            yield f"\n## {escape(chapter.title)}"
+        for part in parts:
+            yield f"\n### {escape(part.title)}\n"
+            if isinstance(part, Figure):
+                yield f"![{escape(part.seen)}](figures/{pictures[id(part)]}.svg)"
+            else:
+                yield _grid(part)
+                yield from ("\n" + " ".join(map(escape, part.notes)) for _ in part.notes[:1])
     yield "\n" + " ".join(map(escape, (*page.notes, *page.facts)))
 
 

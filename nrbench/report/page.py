@@ -2,29 +2,46 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from itertools import product
 
 from nrbench.base.errors import printable
 from nrbench.board.leaderboard import Leaderboard
-from nrbench.board.ranking import Ranking
-from nrbench.families.row import BatchNorm, Row, Shown
+from nrbench.board.leading import leaders
+from nrbench.families.claim import Evidence
+from nrbench.families.row import Column, Row
+from nrbench.families.section import Section
+from nrbench.families.sheet import Entry, Figure, Head, Line, Sheet, shown, uncertainties
+from nrbench.jobs.store import Store
 from nrbench.report.asked_tables import asked_table
 from nrbench.report.claim_sheets import claim_sheets
-from nrbench.report.figures import Figure, figures
-from nrbench.report.sheet import Entry, Head, Line, Sheet, heads, shown, text_lines, uncertainties
+from nrbench.report.details import configuration, every_row
+from nrbench.report.figures import figures
+from nrbench.report.lead import lead_sheet, ranking_parts, sentences, treatment
+from nrbench.report.sections import SECTIONS
+from nrbench.report.training import training_curves
 from nrbench.suite.suite import Benchmark, Suite
 
 EXPLANATION = (
     "Accuracy in percent: mean ± noise uncertainty (mean over training seeds of the standard deviation over noise draws) "
     "± weight uncertainty (standard deviation over training seeds of the mean over draws). Without noise there is the "
-    "second alone. Best in bold, second best underlined; passes are forward-backward passes per training step; methods that "
-    "share a group letter are not resolved (paired t test over seeds, Holm at 5 %)."
+    "second alone. Bold is every method that cannot be told from the highest mean of its column (paired t test over seeds, "
+    "Holm at 5 %), underlined the highest mean itself; passes are forward-backward passes per training step."
 )
+MAIN = ("Accuracy", "Claims", "Ranking")
+"""The chapters that fit on a terminal and into a paper."""
 SCOPE = "Errors of stored weights only: no converters, no output noise, no wire resistance."
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """Sheets and figures that belong together."""
+
+    title: str
+    parts: tuple[Sheet | Figure, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,123 +51,149 @@ class Page:
     board: Leaderboard
     title: str
     description: str
+    lead: tuple[str, ...]
+    """Who is first, and what is not told apart from it."""
     flags: tuple[str, ...]
     """What a reader should know before trusting a number."""
     facts: tuple[str, ...]
     """Seeds, draws and epochs, and what the numbers were computed with."""
-    sheets: tuple[Sheet, ...]
-    figures: tuple[Figure, ...]
+    chapters: tuple[Chapter, ...]
+    citation: str
+    """How to cite the numbers."""
     notes: tuple[str, ...] = (EXPLANATION, SCOPE)
 
+    @property
+    def main(self) -> list[Sheet]:
+        """The sheets that fit on a terminal and into a paper."""
+        return [
+            part
+            for chapter in self.chapters
+            if chapter.title in MAIN
+            for part in chapter.parts
+            if isinstance(part, Sheet)
+        ]
 
-def page_of(board: Leaderboard, benchmark: Benchmark) -> Page:
-    """Return the page of a leaderboard."""
-    tables = [asked_table(table) for table in board.tables]
+    @property
+    def sheets(self) -> list[Sheet]:
+        """Every sheet, in the order of the page."""
+        return [part for chapter in self.chapters for part in chapter.parts if isinstance(part, Sheet)]
+
+    @property
+    def figures(self) -> list[Figure]:
+        """Every figure, in the order of the page."""
+        return [part for chapter in self.chapters for part in chapter.parts if isinstance(part, Figure)]
+
+
+def page_of(board: Leaderboard, benchmark: Benchmark, store: Store) -> Page:
+    """Return the page of a leaderboard; what is shown of trainings and of single draws is read from the store."""
+    asked = [asked_table(table) for table in board.tables]
     claims = list(claim_sheets(board.claims))
-    plain = [sheet for part in benchmark.parts if not part.tables for sheet in _method_sheets(board, part)]
-    rankings = [_ranking_sheet(ranking) for ranking in board.rankings]
+    whole = [part for part in benchmark.parts if not part.tables]
+    plain = [sheet for part in whole for sheet in _method_sheets(board, part)]
+    chapters: dict[str, Iterable[Sheet | Figure]] = {
+        "Accuracy against the strength of the noise": figures([*asked, *plain], benchmark.section("noise")),
+        "Who leads": (sheet for part in whole for sheet in _leads(board, part)),
+        "Accuracy": [*asked, *plain],
+        "Claims": claims,
+        "Ranking": (part for ranking in board.rankings for part in ranking_parts(ranking)),
+        "Beside accuracy": _sections(board, benchmark),
+        "Training": training_curves(benchmark, store),
+        "Every row": every_row(board, store),
+        "Configuration": configuration(benchmark),
+    }
+    made = (Chapter(title, tuple(parts)) for title, parts in chapters.items())
     return Page(
         board=board,
         title=board.suite,
         description=benchmark.description,
+        lead=tuple(sentences(board)),
         flags=(*board.flags, *_failures(board)),
         facts=tuple(_facts(board, benchmark)),
-        sheets=(*tables, *claims, *plain, *rankings, _every_row(board)),
-        figures=tuple(figures([*tables, *plain], benchmark.section("noise"))),
+        chapters=tuple(chapter for chapter in made if chapter.parts),
+        citation=_citation(board, benchmark),
     )
-
-
-def treatment(batch_norm: BatchNorm) -> str:
-    """Return what a title says of BatchNorm's statistics, where they are not as trained."""
-    return "" if batch_norm == "frozen" else ", BatchNorm recalibrated"
 
 
 # -- all methods under all noise models -------------------------------------------------------------------------------
 
 
-def _method_sheets(board: Leaderboard, suite: Suite) -> Iterator[Sheet]:
-    """Yield a sheet for each data set, backbone, selection and treatment of BatchNorm, in the order of the suite."""
-    rows = {(row.column, row.method): row for row in board.rows}
+def _networks(suite: Suite) -> Iterator[tuple[str, list[Column]]]:
+    """Yield what a table is of, and its columns: each data set, backbone, selection and treatment of BatchNorm."""
     for dataset, backbone, selection, mode in product(
         suite.datasets, suite.backbones, suite.selections, suite.evaluation.modes
     ):
-        columns = [c for c in suite.own_columns() if c[:4] == (dataset, backbone, selection, mode)]
+        title = f"{backbone} on {dataset} ({selection}{treatment(mode)})"
+        yield title, [c for c in suite.own_columns() if c[:4] == (dataset, backbone, selection, mode)]
+
+
+def _leads(board: Leaderboard, suite: Suite) -> Iterator[Sheet]:
+    own = [row for row in board.rows if row.method in suite.methods]
+    for title, columns in _networks(suite):
+        yield lead_sheet(columns, own, f"Who leads: {title}")
+
+
+def _method_sheets(board: Leaderboard, suite: Suite) -> Iterator[Sheet]:
+    rows = {(row.column, row.method): row for row in board.rows}
+    for title, columns in _networks(suite):
         grid = [[rows[column, method] for column in columns] for method in suite.methods]
-        styles = [_standings(column) for column in zip(*grid, strict=True)]
+        standings = [_standings(column) for column in zip(*grid, strict=True)]
         lines = []
         for index, (method, own) in enumerate(zip(suite.methods, grid, strict=True)):
-            entries = [_accuracy(row, styles[x][index]) for x, row in enumerate(own)]
+            entries = [_accuracy(row, standings[x][index]) for x, row in enumerate(own)]
             passes = next((row.passes_per_step for row in own if row.passes_per_step is not None), None)
             lines.append(Line(method, (*entries, Entry(shown(passes)))))
         noises = tuple(Head(column.noise, noise=column.noise) for column in columns)
-        title = f"{backbone} on {dataset} ({selection}{treatment(mode)})"
         yield Sheet(title, "method", (*noises, Head("passes")), tuple(lines))
 
 
-def _accuracy(row: Row, standing: str) -> Entry:
+def _accuracy(row: Row, standing: tuple[str, ...]) -> Entry:
     failed = row.status != "ok"
     if row.accuracy is None:
         return Entry(row.status, styles=("failed",))
     below = uncertainties(row.noise_std, row.weight_std) + ((f"({row.status})",) if failed else ())
-    styles = tuple(style for style in ("failed" if failed else "", standing) if style)
+    styles = ("failed",) if failed else standing
     return Entry(f"{row.accuracy:.2f}", below, styles, accuracy=row.accuracy, spread=row.weight_std)  # type: ignore[arg-type]
 
 
-def _standings(rows: Sequence[Row]) -> list[str]:
-    rounded = [round(row.accuracy, 2) if row.status == "ok" and row.accuracy is not None else None for row in rows]
-    known = sorted({value for value in rounded if value is not None}, reverse=True)
-    styles = dict(zip(known, ("best", "second"), strict=False))
-    return ["" if value is None else styles.get(value, "") for value in rounded]
-
-
-# -- rankings ---------------------------------------------------------------------------------------------------------
-
-MOST_LETTERS = 8
-
-
-def _ranking_sheet(ranking: Ranking) -> Sheet:
-    rows = [
-        (
-            rank.method if rank.complete else f"{rank.method} (incomplete)",
-            _shortened(rank.group),
-            shown(rank.mean_rank),
-            shown(rank.interval),
-            shown(rank.mean_accuracy),
-            shown(rank.interquartile_mean),
-        )
-        for rank in ranking.rows
+def _standings(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    """Return how each row of a column stands out: what cannot be told from the highest mean, and that itself."""
+    leading = leaders(rows)
+    highest = max((round(r.accuracy, 2) for r in rows if r.method in leading and r.accuracy is not None), default=None)
+    return [
+        (("best", "second") if row.accuracy is not None and round(row.accuracy, 2) == highest else ("best",))
+        if row.method in leading
+        else ()
+        for row in rows
     ]
-    kind = f"{ranking.selection}{treatment(ranking.batch_norm)}"
-    title = f"Ranking of {ranking.suite} over {ranking.columns} columns ({kind})"
-    columns = heads("group", "mean rank", "95 % interval", "mean accuracy", "interquartile mean")
-    return Sheet(title, "method", columns, text_lines(rows))
 
 
-def _shortened(group: str) -> str:
-    """Return group letters as far as anybody reads them: among many methods there can be dozens of groups."""
-    letters = re.findall(r"[a-z]|\(\d+\)", group)
-    return group if len(letters) <= MOST_LETTERS else f"{''.join(letters[:6])}… ({len(letters)})"
+# -- sections -----------------------------------------------------------------------------------------------------------
 
 
-# -- every row --------------------------------------------------------------------------------------------------------
+def _sections(board: Leaderboard, benchmark: Benchmark) -> Iterator[Sheet | Figure]:
+    """Yield what the sections of each suite make of its rows, one selection and one treatment of BatchNorm at a time."""
+    for part in benchmark.parts:
+        own = set(part.rows)
+        asked: Sequence[Section] = SECTIONS if part.report.sections is None else part.report.sections
+        for selection, mode in product(part.selections, part.evaluation.modes):
+            rows = [
+                row
+                for row in board.rows
+                if (row.selection, row.batch_norm) == (selection, mode) and (row.column, row.method) in own
+            ]
+            evidence = Evidence(rows, part.methods, part.noise)
+            for section in asked:
+                yield from _made(section, evidence, f"{selection}{treatment(mode)}")
 
 
-def _every_row(board: Leaderboard) -> Sheet:
-    """Return a sheet of all rows, whose columns are the fields of a row that are `Shown`."""
-    fields = {
-        name: each for name, info in Row.model_fields.items() for each in info.metadata if isinstance(each, Shown)
-    }
-    first, *rest = fields.values()
-    lines = [
-        Line(row.method, tuple(Entry(shown(getattr(row, n), s.digits)) for n, s in fields.items() if n != "method"))
-        for row in board.rows
-    ]
-    note = (
-        "A chip is one noisy copy of one trained network; yield is the share of chips within one point of the same weights "
-        "without noise; differences to the baseline are paired over seeds and draws, with their 95 % interval."
-    )
-    columns = heads(*(each.heading for each in rest))
-    return Sheet("Every row", first.heading, columns, tuple(lines), (note,), folded=True)
+def _made(section: Section, evidence: Evidence, kind: str) -> Iterable[Sheet | Figure]:
+    try:
+        return [replace(part, title=f"{part.title} ({kind})") for part in section.parts(evidence)]
+    except Exception as error:  # a plugin's own: the rest of the page stands
+        failed = Entry(f"{type(error).__name__}: {printable(str(error))}", styles=("failed",))
+        return [
+            Sheet(f"{section.name} ({kind})", "section", (Head("error", wide=True),), (Line(section.name, (failed,)),))
+        ]
 
 
 # -- sentences --------------------------------------------------------------------------------------------------------
@@ -170,3 +213,13 @@ def _facts(board: Leaderboard, benchmark: Benchmark) -> Iterator[str]:
         for e in board.environments
     )
     yield f"Precision {board.precision}. Computed with {environments or 'nothing yet'}."
+
+
+def _citation(board: Leaderboard, benchmark: Benchmark) -> str:
+    """Return how to cite a board: by the hash of its numbers, and the suite by that of its resolved text."""
+    versions = ", ".join(sorted({each.nrbench for each in board.environments})) or "unknown"
+    return (
+        f"nrbench {versions}: leaderboard of the suite {board.suite}\n"
+        f"  leaderboard.json  SHA-256 {sha256(board.json_bytes()).hexdigest()}\n"
+        f"  suite.lock.json   SHA-256 {sha256(benchmark.lock()).hexdigest()}"
+    )

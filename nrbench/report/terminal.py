@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from nrbench.base.errors import printable
+from nrbench.families.sheet import Entry, Head, Line, Sheet, heads, text_lines
 from nrbench.report.page import Page
-from nrbench.report.sheet import Entry, Head, Line, Sheet, heads, text_lines
 
 _STYLES = {
     "best": "bold green",
@@ -21,21 +21,26 @@ _STYLES = {
     "contradicted": "red",
     "undecided": "yellow",
 }
-_LABEL_WIDTH, _SENTENCE_WIDTH, _PADDING = 18, 40, 3
+_LABEL, _SENTENCE, _BETWEEN = 18, 40, 3
+"""Widths of labels and of sentences, and what is between two columns."""
+_TIGHT_LABEL, _TIGHT_WORD, _TIGHT_BETWEEN = 14, 6, 1
+"""The same where columns are many, and the letters of the longest word in their headings."""
 
 
-def print_page(console: Console, page: Page) -> None:
-    """Print every sheet of a page that is not folded, and what a reader should know."""
-    for sheet in (sheet for sheet in page.sheets if not sheet.folded):
-        for part in _fitting(sheet, console.width):
-            console.print(_grid(part))
+def print_page(console: Console, page: Page, *, brief: bool = False) -> None:
+    """Print who leads and what a reader should know; unless it is to be brief, before it the main sheets."""
+    for sheet in () if brief else page.main:
+        console.print(*_fitting(sheet, console.width), sep="\n")
         for note in sheet.notes:
             console.print(Text(printable(note), style="dim"))
-    console.print(
-        Text("Accuracy in %, ± over noise draws ± over seeds; shared letters: not resolved at 5 %.", style="dim")
-    )
-    for fact in page.facts:
-        console.print(Text(printable(fact), style="dim"))
+    if not brief:
+        legend = (
+            "Accuracy in %, ± over noise draws ± over seeds; bold: not told from the highest mean of its column at 5 %."
+        )
+        for fact in (legend, *page.facts):
+            console.print(Text(printable(fact), style="dim"))
+    for sentence in page.lead:
+        console.print(Text(printable(sentence), style="bold"))
     for flag in page.flags:
         console.print(Text(f"! {printable(flag)}", style="yellow"))
 
@@ -46,10 +51,15 @@ def plain_table(title: str, headers: Sequence[str], rows: Sequence[Sequence[str]
     return _grid(Sheet(title, first, heads(*rest), text_lines(rows)))
 
 
-def _fitting(sheet: Sheet, width: int) -> Iterator[Sheet]:
-    """Yield a sheet in parts of as many columns as fit into a width beside the labels of the lines."""
-    widths = [_width(head, [line.entries[x] for line in sheet.lines]) for x, head in enumerate(sheet.heads)]
-    label = min(_LABEL_WIDTH, max((len(_label(line)) for line in sheet.lines), default=0))
+def _fitting(sheet: Sheet, width: int) -> Iterator[Table]:
+    """Yield a sheet as it fits into a width: whole, or without its small print, or in parts of as many columns as fit."""
+    labels = max((len(_label(line)) for line in sheet.lines), default=0)
+    label, widths = min(_LABEL, labels), _widths(sheet, _BETWEEN)
+    if label + sum(widths) > width:
+        terse = _terse(sheet)
+        if min(_TIGHT_LABEL, labels) + sum(_widths(terse, _TIGHT_BETWEEN)) < width:
+            yield _grid(terse, tight=True)
+            return
     start = 0
     while start < len(widths):
         stop, room = start + 1, width - label - widths[start]
@@ -58,31 +68,50 @@ def _fitting(sheet: Sheet, width: int) -> Iterator[Sheet]:
             stop += 1
         part = slice(start, stop)
         lines = tuple(Line(line.label, line.entries[part], line.group) for line in sheet.lines)
-        yield Sheet(f"{sheet.title}, continued" if start else sheet.title, sheet.first, sheet.heads[part], lines)
+        title = f"{sheet.title}, continued" if start else sheet.title
+        yield _grid(Sheet(title, sheet.first, sheet.heads[part], lines))
         start = stop
+
+
+def _terse(sheet: Sheet) -> Sheet:
+    """Return a sheet without its small print, with long words of its headings cut, but no numbers."""
+    columns = [Head(" ".join(map(_cut, head.label.split())), head.group, head.noise) for head in sheet.heads]
+    lines = [
+        Line(line.label, tuple(Entry(entry.text, styles=entry.styles) for entry in line.entries), line.group)
+        for line in sheet.lines
+    ]
+    return Sheet(sheet.title, sheet.first, tuple(columns), tuple(lines))
+
+
+def _cut(word: str) -> str:
+    return f"{word[: _TIGHT_WORD - 1]}…" if word.isalpha() and len(word) > _TIGHT_WORD else word
+
+
+def _widths(sheet: Sheet, between: int) -> list[int]:
+    return [between + _width(head, [line.entries[x] for line in sheet.lines]) for x, head in enumerate(sheet.heads)]
 
 
 def _width(head: Head, entries: Sequence[Entry]) -> int:
     if head.wide:
-        return _SENTENCE_WIDTH + _PADDING
+        return _SENTENCE
     words = f"{head.label} {head.group}".split()  # headings break between words, numbers do not
     texts = [*words, *(text for entry in entries for text in (entry.text, *entry.below))]
-    return max(map(len, texts), default=0) + _PADDING
+    return max(map(len, texts), default=0)
 
 
-def _grid(sheet: Sheet) -> Table:
+def _grid(sheet: Sheet, *, tight: bool = False) -> Table:
     grid = Table(
         title=Text(printable(sheet.title)),
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
+        padding=(0, 0) if tight else (0, 1),
     )
-    narrow = len(sheet.heads) > 1
-    grid.add_column(printable(sheet.first), max_width=_LABEL_WIDTH if narrow else None, overflow="fold")
+    widest = (_TIGHT_LABEL if tight else _LABEL) if len(sheet.heads) > 1 else None
+    grid.add_column(printable(sheet.first), max_width=widest, overflow="fold")
     for index, head in enumerate(sheet.heads):
-        texts = [line.entries[index].text for line in sheet.lines]
-        justify = "right" if all(not text or text[0] in "0123456789-+" or head.noise for text in texts) else "left"
+        justify = "right" if sheet.is_numeric(index) else "left"
         label = f"{head.group}\n{head.label}" if head.group else head.label
         grid.add_column(Text(label), justify=justify, overflow="fold")  # type: ignore[arg-type]
     for line in sheet.lines:

@@ -9,8 +9,9 @@ from nrbench.base.component import canonical_json
 from nrbench.board.leaderboard import Leaderboard
 from nrbench.jobs.store import Store
 from nrbench.report.cost import costs
-from nrbench.report.csv import csv_text
+from nrbench.report.csv import csv_text, wide_csv_text
 from nrbench.report.html import html_page
+from nrbench.report.latex import latex_text
 from nrbench.report.markdown import markdown_text
 from nrbench.report.page import Page, page_of
 from nrbench.suite.suite import Benchmark
@@ -19,19 +20,19 @@ from nrbench.suite.suite import Benchmark
 def write_reports(board: Leaderboard, suite: Benchmark, store: Store, folder: Path) -> Page:
     """Write every report of a leaderboard into a folder and return the page that they are made of.
 
-    `cost.json` holds what depends on the machine: times. `figures/` has pictures, where matplotlib is installed.
+    `cost.json` holds what depends on the machine: times. `figures/` has the pictures.
     """
-    page = page_of(board, suite)
+    page = page_of(board, suite, store)
     contents = {
-        "leaderboard.json": board.json_bytes(),
         "leaderboard.csv": csv_text(board).encode(),
+        "leaderboard-wide.csv": wide_csv_text(board).encode(),
+        "leaderboard.json": board.json_bytes(),
         "leaderboard.md": markdown_text(page).encode(),
-        "leaderboard.html": html_page(page).encode(),
-        "cost.json": canonical_json(
-            {"schema": 1, "rows": [c.model_dump(mode="json") for c in costs(suite, store)]}
-        ).encode()
-        + b"\n",
+        "leaderboard.tex": latex_text(page).encode(),
     }
+    contents["leaderboard.html"] = html_page(page, contents).encode()
+    measured = [cost.model_dump(mode="json") for cost in costs(suite, store)]
+    contents["cost.json"] = canonical_json({"schema": 1, "rows": measured}).encode() + b"\n"
     pictures = {folder / "figures" / f"{number}.svg": figure.svg for number, figure in enumerate(page.figures, start=1)}
     for path in set((folder / "figures").glob("*.svg")) - pictures.keys():  # of an earlier run with more tables
         disk.remove(path)

@@ -21,6 +21,7 @@ from nrbench.families.dataset import Dataset
 from nrbench.families.method import Method
 from nrbench.families.noise import NoiseModel
 from nrbench.families.row import Column, matches
+from nrbench.families.section import Section
 from nrbench.families.selection import BestEpoch, Selection
 from nrbench.suite.cell import Cell, Evaluation, Training
 from nrbench.suite.recipe import Recipe
@@ -49,7 +50,9 @@ class Report(Frozen):
     """What the leaderboard compares."""
 
     baseline: str | None = None
-    """The label of the method that differences and relative times are taken to; the first method if it is not said."""
+    """The label of the method that differences are taken to; the first method if it is not said."""
+    sections: tuple[Section, ...] | None = None
+    """What is shown beside the tables of accuracies; if it is not said, the sections that come with nrbench."""
 
 
 class TrainingLabels(NamedTuple):

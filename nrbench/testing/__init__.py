@@ -26,6 +26,7 @@ from nrbench.testing import (
     optimizer,
     probe,
     schedule,
+    section,
     selection,
 )
 from nrbench.testing.samples import (
@@ -60,6 +61,7 @@ _CHECKS: Mapping[str, tuple[Check, ...]] = {
     "optimizers": optimizer.CHECKS,
     "probes": probe.CHECKS,
     "schedules": schedule.CHECKS,
+    "sections": section.CHECKS,
     "selections": selection.CHECKS,
 }
 """The checks of each family, a file each."""

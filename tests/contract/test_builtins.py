@@ -19,6 +19,7 @@ from nrbench.families.optimizer import AdamW, Sgd
 from nrbench.families.schedule import Constant, Cosine, Linear, OffToOn, Product, Quadratic
 from nrbench.families.selection import BestEpoch, Last
 from nrbench.jobs.processes import Processes
+from nrbench.report.sections import Differences, Tail, TradeOff
 from nrbench.testing import Check, SmallDataset, SmallNetwork, checks_for, checks_of, parametrize_with_checks
 from nrbench_backbones import MLP, ResNet, Timm, Torchvision, WideResNet
 from nrbench_claims import Better, Correlated, GainGrows, OptimumAbove, OptimumInside, SameOptimum
@@ -68,6 +69,9 @@ BUILTINS: list[Component] = [
     Product(of=(Linear(until=0.1), Cosine())),
     Last(),
     BestEpoch(),
+    Differences(),
+    TradeOff(),
+    Tail(),
     Serial(),
     Processes(jobs=2),
     Ray(jobs=2),

@@ -28,6 +28,7 @@ PAGES = [
     "write-a-selection",
     "write-an-executor",
     "write-a-claim",
+    "write-a-section",
 ]
 INSTALL = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
 

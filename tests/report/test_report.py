@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import base64
 import csv
+import hashlib
 import io
 import json
 import re
@@ -43,7 +45,7 @@ def finished(tiny: Suite, tmp_path: Path) -> tuple[Leaderboard, Suite, Path]:
 
 
 class Outline(HTMLParser):
-    """The tags and attributes of a page, and its text."""
+    """The tags and attributes of a page, but for classes, which are words of its own, and its text."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,7 +53,7 @@ class Outline(HTMLParser):
         self.text: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, tuple(sorted(name for name, _ in attrs))))
+        self.tags.append((tag, tuple(sorted(name for name, _ in attrs if name != "class"))))
 
     def handle_data(self, data: str) -> None:
         self.text.append(data)
@@ -76,10 +78,10 @@ def relabel(suite: Suite, label: str) -> Suite:
 
 
 def test_every_file_is_written_and_the_same_every_time(finished: tuple[Leaderboard, Suite, Path]) -> None:
-    """JSON, CSV, Markdown and HTML come out, with the same bytes on every build."""
+    """JSON, CSV, Markdown, LaTeX and HTML come out, with the same bytes on every build."""
     board, suite, out = finished
     store = Options(out=out).store
-    files = [out / "tiny" / f"leaderboard.{kind}" for kind in ("json", "csv", "md", "html")]
+    files = [out / "tiny" / f"leaderboard.{kind}" for kind in ("json", "csv", "md", "tex", "html")]
     before = {path: path.read_bytes() for path in files}
     assert write_reports(board, suite, store, out / "tiny").board == board
     write_reports(Leaderboard.of(suite, store), suite, store, out / "tiny")
@@ -94,7 +96,7 @@ def test_labels_are_text_in_html(finished: tuple[Leaderboard, Suite, Path], payl
     pages = []
     for label in (payload, "harmless"):
         named = relabel(suite, label)
-        pages.append(outline(html_page(page_of(Leaderboard.of(named, store), named))))
+        pages.append(outline(html_page(page_of(Leaderboard.of(named, store), named, store), {})))
     assert pages[0].tags == pages[1].tags
     assert payload in "".join(pages[0].text)
 
@@ -108,7 +110,7 @@ def test_labels_are_text_in_markdown(finished: tuple[Leaderboard, Suite, Path], 
     pages = []
     for label in (payload, "harmless"):
         named = relabel(suite, label)
-        pages.append(outline(render.render(markdown_text(page_of(Leaderboard.of(named, store), named)))))
+        pages.append(outline(render.render(markdown_text(page_of(Leaderboard.of(named, store), named, store)))))
     assert [tag for tag, _ in pages[0].tags] == [tag for tag, _ in pages[1].tags]
     assert payload in "".join(pages[0].text)
 
@@ -129,43 +131,48 @@ def test_no_csv_field_is_a_formula(finished: tuple[Leaderboard, Suite, Path], pa
 
 
 def test_the_page_needs_nothing_from_elsewhere(finished: tuple[Leaderboard, Suite, Path]) -> None:
-    """The HTML asks for no file and no script."""
-    board, suite, _ = finished
-    page = html_page(page_of(board, suite))
-    tags = {tag for tag, _ in outline(page).tags}
-    assert not tags & {"script", "link", "iframe"}
+    """The HTML asks for no file, and runs the scripts that come with nrbench and no other, as its policy says by their hashes."""
+    board, suite, out = finished
+    page = html_page(page_of(board, suite, Options(out=out).store), {})
+    tags = [tag for tag, _ in outline(page).tags]
+    assert not {*tags} & {"link", "iframe", "object"}
+    scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    assert len(scripts) == tags.count("script") == 2
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    policy = " ".join(f"'sha256-{each}'" for each in hashes)
+    assert f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {policy} \"" in page
+    page = page.replace(scripts[0], "")  # a library, whose messages name its pages
     assert page.count("<img ") == page.count('<img src="data:image/svg+xml;base64,') > 0
     assert not any(word in page for word in ("http:", "https:", "url(", "@import"))
 
 
 def table_of(markdown: str, title: str) -> list[list[str]]:
     """The cells of the table under a heading: its header, and its lines."""
-    section = markdown.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    section = markdown.partition(f"\n### {title}\n")[2].partition("\n### ")[0]
     header, _, *lines = [line for line in section.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.split("|")[1:-1]] for line in (header, *lines)]
 
 
 def test_markdown_tables_hold_every_number(finished: tuple[Leaderboard, Suite, Path]) -> None:
-    """Each accuracy stands in the cell of its method and noise, the best of its column in bold and only that one."""
-    board, suite, _ = finished
-    text = markdown_text(page_of(board, suite))
+    """Each accuracy stands in the cell of its method and noise, in bold what is not told from the best, that underlined."""
+    board, suite, out = finished
+    text = markdown_text(page_of(board, suite, Options(out=out).store))
     for selection in suite.selections:
         header, *lines = table_of(text, f"MLP on synthetic ({selection})")
         assert (header[1:4], [line[0] for line in lines]) == (list(suite.noise), list(suite.methods))
         for column, noise in enumerate(header[1:4], start=1):
-            numbers = {
-                r.method: f"{r.accuracy:.2f}" for r in board.rows if (r.noise, r.selection) == (noise, selection)
-            }
-            best = max(numbers.values(), key=float)
+            rows = {r.method: r for r in board.rows if (r.noise, r.selection) == (noise, selection)}
+            highest = max(f"{row.accuracy:.2f}" for row in rows.values())
             for method, *cells in lines:
-                before, after = ("**", "**") if numbers[method] == best else ("<u>", "</u>")  # the other one is second
-                assert cells[column - 1].split()[0] == f"{before}{numbers[method]}{after}"
+                number = f"{rows[method].accuracy:.2f}"
+                bold = f"**{number}**" if rows[method].leading else number
+                assert cells[column - 1].split()[0] == (f"<u>{bold}</u>" if number == highest else bold)
 
 
 def test_the_best_of_a_table_of_ones_own_is_bold_in_markdown(study: tuple[Leaderboard, Suite, Path]) -> None:
     """In each column of a suite's own table the highest number is in bold, the others are not."""
-    board, suite, _ = study
-    text = markdown_text(page_of(board, suite))
+    board, suite, out = study
+    text = markdown_text(page_of(board, suite, Options(out=out).store))
     for table in board.tables:
         _, *lines = table_of(text, f"{table.title} ({table.selection})")
         for column in range(len(table.columns)):
@@ -175,29 +182,32 @@ def test_the_best_of_a_table_of_ones_own_is_bold_in_markdown(study: tuple[Leader
 
 
 def test_html_tables_hold_every_number(finished: tuple[Leaderboard, Suite, Path]) -> None:
-    """Each accuracy stands in the cell of its method and noise, and the best of its column and no other is marked best."""
-    board, suite, _ = finished
-    page = html_page(page_of(board, suite))
+    """Each accuracy stands in the cell of its method and noise, and what is not told from the best of its column is marked."""
+    board, suite, out = finished
+    page = html_page(page_of(board, suite, Options(out=out).store), {})
     for selection in suite.selections:
-        table = page.partition(f"<h2>MLP on synthetic ({selection})</h2>")[2].partition("</table>")[0]
+        table = page.partition(f">MLP on synthetic ({selection})</h3>")[2].partition("</table>")[0]
         lines = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', table)
-        shown = {label: re.findall(r'<td><span class="(best|second)">(.*?)</span>', cells) for label, cells in lines}
+        shown = {
+            label: re.findall(r'<td[^>]*>(?:<span class="(best|best second)">)?([0-9.]+)<', cells)
+            for label, cells in lines
+        }
         assert list(shown) == list(suite.methods)
         for column, noise in enumerate(suite.noise):
             rows = {row.method: row for row in board.rows if (row.noise, row.selection) == (noise, selection)}
-            numbers = {method: f"{rows[method].accuracy:.2f}" for method in shown}
-            best = max(numbers.values(), key=float)
-            assert {method: cells[column] for method, cells in shown.items()} == {
-                method: ("best" if number == best else "second", number) for method, number in numbers.items()
-            }
+            highest = max(f"{row.accuracy:.2f}" for row in rows.values())
+            for method, row in rows.items():
+                number = f"{row.accuracy:.2f}"
+                style = "best second" if number == highest else "best" if row.leading else ""
+                assert shown[method][column] == (style, number)
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_the_terminal_table_fits_its_width(finished: tuple[Leaderboard, Suite, Path], width: int) -> None:
     """No line is longer than the terminal, and at 80 columns every number is there."""
-    board, suite, _ = finished
+    board, suite, out = finished
     console = Console(file=io.StringIO(), width=width, color_system=None)
-    print_page(console, page_of(board, suite))
+    print_page(console, page_of(board, suite, Options(out=out).store))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert max(map(len, text.splitlines())) <= width
     if width >= 80:
@@ -217,7 +227,9 @@ def test_costs_are_the_seconds_of_the_epochs(finished: tuple[Leaderboard, Suite,
         assert spent[method] == pytest.approx(sum(seconds) / 2)
     rows = json.loads((out / "tiny" / "cost.json").read_text())["rows"]
     assert {row["method"]: row["seconds"] for row in rows} == pytest.approx(spent)
-    assert "time" not in {head.label for sheet in page_of(board, suite).sheets for head in sheet.heads}
+    assert "time" not in {
+        head.label for sheet in page_of(board, suite, Options(out=out).store).sheets for head in sheet.heads
+    }
 
 
 # -- tables of one's own, claims and figures --------------------------------------------------------------------------
@@ -259,11 +271,11 @@ def study(write_suite: Callable[..., Path], registry: Registry, tmp_path: Path) 
 
 def test_a_table_stands_with_the_printed_numbers_in_every_report(study: tuple[Leaderboard, Suite, Path]) -> None:
     """HTML, Markdown and the terminal show each number of the table, what was chosen, and the printed one beside it."""
-    board, suite, _ = study
-    made = page_of(board, suite)
+    board, suite, out = study
+    made = page_of(board, suite, Options(out=out).store)
     console = Console(file=io.StringIO(), width=200, color_system=None)
     print_page(console, made)
-    page, terminal = html_page(made), console.file.getvalue()  # type: ignore[attr-defined]
+    page, terminal = html_page(made, {}), console.file.getvalue()  # type: ignore[attr-defined]
     markdown = markdown_text(made)
     assert [table.selection for table in board.tables] == ["chosen", "last"]
     for table in board.tables:
@@ -288,15 +300,15 @@ def test_a_table_stands_with_the_printed_numbers_in_every_report(study: tuple[Le
 
 def test_claims_stand_in_every_report(study: tuple[Leaderboard, Suite, Path]) -> None:
     """Each claim is shown with its sentence, its reading and its verdict, and one about a missing row with the reason."""
-    board, suite, _ = study
-    made = page_of(board, suite)
+    board, suite, out = study
+    made = page_of(board, suite, Options(out=out).store)
     console = Console(file=io.StringIO(), width=200, color_system=None)
     print_page(console, made)
     first, second = board.claims[:2]
     assert (first.claim, first.measured.of, second.measured.verdict) == ("C1", 2, "undecided")
     assert first.reference is not None
     assert (first.reference.agree, first.reference.verdict) == (0, "undecided")  # RWP itself was not printed
-    page = "".join(outline(html_page(made)).text)
+    page = "".join(outline(html_page(made, {})).text)
     for text in (page, markdown_text(made), console.file.getvalue()):  # type: ignore[attr-defined]
         assert "RWP is better under noise." in text
         assert first.measured.reading in text
@@ -310,14 +322,14 @@ def test_claims_stand_in_every_report(study: tuple[Leaderboard, Suite, Path]) ->
 def test_figures_are_the_same_every_time_and_hold_the_labels(study: tuple[Leaderboard, Suite, Path]) -> None:
     """A table whose columns are strengths of one noise model is drawn, with equal bytes on every build, as well-formed XML."""
     board, suite, out = study
-    made = page_of(board, suite)
-    first, second = list(made.figures), list(page_of(board, suite).figures)
-    assert [figure.title for figure in first] == ["Both methods (chosen)", "Both methods (last)"]
+    made = page_of(board, suite, Options(out=out).store)
+    first, second = list(made.figures), list(page_of(board, suite, Options(out=out).store).figures)
+    assert [figure.title for figure in first[:2]] == [f"Strength: Both methods ({each})" for each in ("chosen", "last")]
     assert first == second
     texts = [element.text for element in ElementTree.fromstring(first[0].svg).iter() if element.tag.endswith("}text")]
     assert {"SGD", "best RWP", "gaussian: sigma", "accuracy, %"} <= set(texts)
-    page = html_page(made)
-    assert page.count('<img src="data:image/svg+xml;base64,') == 2
+    page = html_page(made, {})
+    assert page.count('<img src="data:image/svg+xml;base64,') == len(first) > 2
     assert (out / "tiny" / "figures" / "2.svg").read_bytes() == first[1].svg
 
 
@@ -334,9 +346,9 @@ def test_labels_are_text_in_tables_claims_and_figures(study: tuple[Leaderboard, 
         claims = {label: suite.claims["C1"].replace(text=label, source=label)}
         named = suite.replace(tables=(pivot.replace(title=label, note=label, rows=rows),), claims=claims)
         board = Leaderboard.of(named, store)
-        made = page_of(board, named)
+        made = page_of(board, named, store)
         markdown = render.render(markdown_text(made))
-        pages = [outline(html_page(made)), outline(markdown), outline(made.figures[0].svg.decode())]
+        pages = [outline(html_page(made, {})), outline(markdown), outline(made.figures[0].svg.decode())]
         assert all(label in "".join(page.text) for page in pages[:2])
         found.append([[tag for tag, _ in page.tags] for page in pages[:2]])
         assert any(label in text for text in pages[2].text)

@@ -12,11 +12,12 @@ from nrbench.families.probe import Scoring
 from nrbench.families.schedule import Constant, Cosine, Linear, OffToOn, Product, Quadratic
 from nrbench.families.selection import BestEpoch, Last
 from nrbench.jobs.processes import Processes
+from nrbench.report.sections import Differences, Tail, TradeOff
 
 
 @hookimpl
 def nrbench_components() -> Iterable[type[Component]]:
-    """The neutral components of the core: schedules, selections, optimizers, probes, and the executors of one machine."""
+    """The neutral components of the core, and the executors of one machine."""
     return [
         Constant,
         Linear,
@@ -31,4 +32,7 @@ def nrbench_components() -> Iterable[type[Component]]:
         Scoring,
         Serial,
         Processes,
+        Differences,
+        TradeOff,
+        Tail,
     ]

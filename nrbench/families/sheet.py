@@ -1,4 +1,4 @@
-"""Sheets: every table that a reader sees, whatever it is shown in."""
+"""Sheets and figures: all that a reader sees of a leaderboard, whatever it is shown in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nrbench.base.component import Frozen
 from nrbench.base.errors import printable
 
 Style = Literal["best", "second", "above", "failed", "supported", "contradicted", "undecided", ""]
-"""What stands out: the best and the second of a column, what lies beyond a staircase, what has no result, a verdict."""
+"""What stands out: `best` is bold and `second` underlined, what lies beyond a staircase, what has no result, a verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,21 @@ class Sheet:
     folded: bool = False
     """Whether it is opened on demand, and left out where nothing can be asked for."""
 
+    def is_numeric(self, column: int) -> bool:
+        """Whether a column holds numbers, which are aligned right, or words."""
+        texts = [line.entries[column].text for line in self.lines]
+        return all(not text or text[0] in "0123456789-+" or self.heads[column].noise is not None for text in texts)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A picture."""
+
+    title: str
+    seen: str
+    """A sentence that says what is seen: its text alternative, and its caption."""
+    svg: bytes
+
 
 def text_lines(rows: Sequence[Sequence[str]]) -> tuple[Line, ...]:
     """Return lines of plain texts; the first of each is its label."""
@@ -79,6 +94,8 @@ def shown(value: Any, digits: int = 2) -> str:
     """Return a value as a reader sees it: a number with so many decimals, an interval as two of them, nothing for None."""
     if value is None or value == ():
         return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.{digits}f}"
     if isinstance(value, tuple):

@@ -1,0 +1,63 @@
+"""Drawing: pictures as SVG, the same bytes for the same numbers."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nrbench.base.errors import printable
+from nrbench.families.sheet import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MARKERS = "osD^vP*Xdhp<>8"
+DASHES = ("-", "--", "-.", ":")
+
+
+def drawn(
+    title: str,
+    seen: str,
+    draw: Callable[[Sequence[Axes]], None],
+    *,
+    panels: int = 1,
+    size: tuple[float, float] = (7.2, 4.2),
+) -> Figure:
+    """Return a figure of so many panels side by side, `size` inches in all, that `draw` fills.
+
+    No date is in it and no id depends on chance. What `draw` labels is listed beside the panels, once.
+    """
+    import matplotlib
+
+    with matplotlib.rc_context({"svg.hashsalt": "nrbench", "svg.fonttype": "none", "font.family": "sans-serif"}):
+        from matplotlib.figure import Figure as Canvas
+
+        canvas = Canvas(figsize=size, layout="constrained")
+        axes = canvas.subplots(1, panels, squeeze=False, sharey=True)[0]
+        draw(axes)
+        handles, labels = axes[0].get_legend_handles_labels()
+        if labels:
+            canvas.legend(handles, labels, loc="outside right center", frameon=False, fontsize=9)
+        for axis in axes:
+            axis.spines[["top", "right"]].set_visible(False)
+        stream = io.BytesIO()
+        canvas.savefig(stream, format="svg", metadata={"Date": None})
+    return Figure(title, seen, stream.getvalue())
+
+
+def style(number: int) -> dict[str, Any]:
+    """Return how a line is drawn so that it is told from others in grey too: marker, dashes and colour."""
+    import matplotlib
+
+    return {
+        "marker": MARKERS[number % len(MARKERS)],
+        "linestyle": DASHES[number // 2 % len(DASHES)],
+        "color": matplotlib.colormaps["tab20"](2 * number % 20 + 2 * number // 20 % 2),
+    }
+
+
+def plain(text: str) -> str:
+    """Return a text in which matplotlib sees no formula, and takes no legend entry for one to hide."""
+    shown = printable(text).replace("$", r"\$")
+    return f" {shown}" if shown.startswith("_") else shown
