@@ -23,7 +23,7 @@ from torchvision import models
 from nrbench import Backbone, Layout, forward_at
 from nrbench.base.chance import Chips
 from nrbench.families.analog import inventory
-from nrbench.families.network import checksum
+from nrbench.families.network import same
 from nrbench.suite.trial import tried
 from nrbench_backbones import Timm, Torchvision
 from nrbench_noise import Gaussian
@@ -93,7 +93,7 @@ def _displaced(backbone: Backbone, size: int) -> dict[str, Any]:
     noise = Gaussian(sigma=0.05)
     chip = Chips("families", 0, torch.device("cpu")).chip("report", 0)
     images, labels = torch.rand(4, 3, size, size), torch.arange(4)
-    before = checksum(weights)
+    before = {name: weight.clone() for name, weight in weights.items()}
     cross_entropy(
         forward_at(model.train(), noise.displacement(weights, chance=chip), images, layout=layout), labels
     ).backward()
@@ -111,7 +111,7 @@ def _displaced(backbone: Backbone, size: int) -> dict[str, Any]:
         "digital": list(digital),
         "trains": bool(trains),
         "difference": difference,
-        "unchanged": checksum(layout.weights_of(model)) == before,
+        "unchanged": same(layout.weights_of(model), before),
     }
 
 

@@ -67,16 +67,19 @@ class Layout:
     computed: Mapping[str, Computed] = field(default_factory=dict)
     """Weights that are computed from parameters in each pass, such as those under a norm or a mask."""
     ties: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Where else a parameter or buffer is held, in another module or under another attribute, by its first name."""
+    """Where else a parameter or buffer is held, in another module or under another attribute, by each of its names."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     """The first name of each tensor, by the other names that it has."""
+    raw: frozenset[str] = frozenset()
+    """Parameters that stored weights are computed from: what is computed lies on the device, and they do not."""
 
     @classmethod
     def of(cls, model: nn.Module, layers: Iterable[Layer] | None = None) -> Layout:
         """Return the layout of a network; its layers are found by the types of its modules unless they are given.
 
-        Raise `ValueError` when two of its tensors share memory without being one tensor, when a layer names no weight,
-        or when a weight is computed in a way that no displacement can follow.
+        Raise `ValueError` when two of its tensors share memory without being one tensor, when a layer is none of its
+        weights or has not the dimensions that it says, or when a parameter is stored both as it is and as another
+        weight that is computed from it.
         """
         _check_memory(model)
         computed = ends_of(model)
@@ -89,12 +92,44 @@ class Layout:
                 raise ValueError(f"the backbone says that {layer.name} is stored, which is no weight of the network")
             name = names[layer.name]
             found.setdefault(name, Layer(name, layer.kind, layer.output, layer.groups, names.get(layer.bias, "")))
-        return cls(found, {name: end for name, end in computed.items() if name in found}, _ties(model), aliases(model))
+        stored = found.keys() | {layer.bias for layer in found.values()}
+        ends = {name: end for name, end in computed.items() if name in stored}
+        raw = frozenset(names[part] for end in ends.values() for part in end.parameters_of(model))
+        if both := sorted(raw & found.keys()):
+            raise ValueError(
+                f"{both[0]} is stored as it is, and so is another weight that is computed from it: give each a parameter of "
+                "its own"
+            )
+        layout = cls(found, ends, _ties(model), aliases(model), raw)
+        layout._check(layout.weights_of(model))
+        return layout
 
     def weights_of(self, model: nn.Module) -> NetworkWeights:
-        """Return all weights of a network at this moment, trained or not, without their graph."""
-        tensors = {name: p.detach() for name, p in model.named_parameters()}
+        """Return all weights of a network at this moment, trained or not, without their graph; whole numbers are none."""
+        numbers = ((name, p) for name, p in model.named_parameters() if p.is_floating_point() or p.is_complex())
+        tensors = {name: p.detach() for name, p in numbers}
         return NetworkWeights(tensors | {name: end.value(model) for name, end in self.computed.items()}, self)
+
+    def _check(self, weights: Weights) -> None:
+        for layer in self.layers.values():
+            if not (layer.name in weights and weights[layer.name].is_floating_point()):
+                raise ValueError(f"the weight {layer.name} is not of real numbers, which are what a device stores")
+            shape = weights[layer.name].shape
+            fits = 0 <= layer.output < len(shape) and layer.groups >= 1 and shape[0] % layer.groups == 0
+            lines = shape[layer.output] * (layer.groups if layer.output else 1) if fits else 0
+            shared = [other for other in self.layers.values() if other.bias == layer.bias]
+            if not fits or (
+                len(shared) == 1 and layer.bias in weights and tuple(weights[layer.bias].shape) != (lines,)
+            ):
+                raise ValueError(
+                    f"the layer {layer.name} is {tuple(shape)}, which does not go with output={layer.output}, "
+                    f"groups={layer.groups} and bias={layer.bias!r}"
+                )
+
+    def called(self, layer: Layer) -> set[str]:
+        """Return the names of all modules that hold a layer: a tied one has several."""
+        others = {name for name, first in self.aliases.items() if first == layer.name}
+        return {name.rpartition(".")[0] for name in (layer.name, *others)}
 
     def call(self, model: nn.Module, state: Weights, x: Tensor) -> Tensor:
         """Return the output of a network with other parameters, buffers and computed weights, which it does not keep."""
@@ -181,23 +216,27 @@ class LayerChoice(Frozen):
 
     def of(self, weights: NetworkWeights) -> Mapping[str, Layer]:
         """Return the layers that are stored. Raise `ValueError` for a pattern that fits no module with such weights."""
-        layers = weights.layout.layers
+        layout, layers = weights.layout, weights.layout.layers
         if not (self.digital or self.stored):
             return {name: layer for name, layer in layers.items() if name in weights}
-        matrices = {name: Layer(name, "named") for name, weight in weights.items() if weight.ndim > 1}
-        left = self._fitting(self.digital, layers)
-        added = self._fitting(self.stored, {**matrices, **layers})
+        plain = (name for name, weight in weights.items() if weight.ndim > 1 and name not in layout.raw)
+        matrices = {name: Layer(name, "named") for name in plain}
+        left = self._fitting(self.digital, layers, layout)
+        added = self._fitting(self.stored, {**matrices, **layers}, layout)
         both = {name: layer for name, layer in {**layers, **added}.items() if name not in left or name in added}
         return {name: both[name] for name in weights if name in both}
 
     @staticmethod
-    def _fitting(patterns: Iterable[str], layers: Mapping[str, Layer]) -> dict[str, Layer]:
+    def _fitting(patterns: Iterable[str], layers: Mapping[str, Layer], layout: Layout) -> dict[str, Layer]:
         found: dict[str, Layer] = {}
         for pattern in patterns:
-            fits = {name: layer for name, layer in layers.items() if fnmatchcase(layer.module, pattern)}
+            fits = {
+                n: layer for n, layer in layers.items() if any(fnmatchcase(m, pattern) for m in layout.called(layer))
+            }
             if not fits:
-                known = list(dict.fromkeys(layer.module for layer in layers.values()))
-                raise ValueError(f"scale.layers: no layer is called {pattern!r}; {did_you_mean(pattern, known)}")
+                known = sorted(name for layer in layers.values() for name in layout.called(layer))
+                hint = did_you_mean(pattern, known) or f"there are {', '.join(known[:5])}" + " …" * (len(known) > 5)
+                raise ValueError(f"scale.layers: no layer is called {pattern!r}; {hint}")
             found |= fits
         return found
 
@@ -221,8 +260,9 @@ def stored_layers(model: nn.Module) -> Iterator[Layer]:
             for name in ("in_proj_weight",) if whole else ("q_proj_weight", "k_proj_weight", "v_proj_weight"):
                 yield Layer(f"{at}{name}", "attention", bias=f"{at}in_proj_bias")
         elif isinstance(module, nn.RNNBase | nn.RNNCellBase):
-            own = [name for name, _ in module.named_parameters(recurse=False)]
-            for name in (name for name in own if name.startswith("weight")):
+            cell = [name for name in ("weight_ih", "weight_hh") if hasattr(module, name)]
+            names = cell if isinstance(module, nn.RNNCellBase) else module._flat_weights_names
+            for name in (name for name in names if name.startswith("weight")):
                 yield Layer(f"{at}{name}", "recurrent", bias=f"{at}{name.replace('weight', 'bias')}")
 
 
@@ -262,7 +302,7 @@ def aliases(model: nn.Module) -> dict[str, str]:
 
 
 def _ties(model: nn.Module) -> dict[str, tuple[str, ...]]:
-    """Return the other holders of each tensor that has several: one name for each module and attribute."""
+    """Return the other holders of each tensor that has several, by each of its names: one for each module and attribute."""
     first: dict[int, str] = {}
     holders: dict[str, list[str]] = {}
     for path, module in model.named_modules():
@@ -270,15 +310,22 @@ def _ties(model: nn.Module) -> dict[str, tuple[str, ...]]:
             if tensor is not None:
                 whole = f"{path}.{name}" if path else name
                 holders.setdefault(first.setdefault(id(tensor), whole), []).append(whole)
-    return {name: tuple(others) for name, (_, *others) in holders.items() if others}
+    several = [names for names in holders.values() if len(names) > 1]
+    return {name: tuple(other for other in names if other != name) for names in several for name in names}
 
 
 def _check_memory(model: nn.Module) -> None:
     """Raise `ValueError` when two different tensors of a network overlap: a displacement would reach one name of two."""
     spans = []
     parameters = {id(p) for p in model.parameters()}
-    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
-        if tensor.device.type != "meta" and tensor.numel():
+    own = {id(tensor): (name, tensor) for name, tensor in (*model.named_buffers(), *model.named_parameters())}
+    first: dict[int, str] = {}
+    for name, tensor in own.values():
+        if tensor.device.type == "meta":  # there are no addresses, but what is one memory there is one here
+            memory = tensor.untyped_storage()._cdata
+            if id(tensor) in parameters and first.setdefault(memory, name) != name:
+                raise ValueError(_sharing(first[memory], name))
+        elif tensor.numel():
             reach = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
             end = tensor.data_ptr() + (reach + 1) * tensor.element_size()
             spans.append((tensor.data_ptr(), end, name, id(tensor) in parameters))
@@ -286,8 +333,12 @@ def _check_memory(model: nn.Module) -> None:
     for start, end, name, is_parameter in sorted(spans):
         for sort in (True, False) if is_parameter else (True,):
             if start < last[sort][0]:
-                raise ValueError(
-                    f"{last[sort][1]} and {name} share memory without being one tensor, so that they cannot be displaced "
-                    "alike; give both modules the same Parameter"
-                )
+                raise ValueError(_sharing(last[sort][1], name))
         last[is_parameter] = max(last[is_parameter], (end, name))
+
+
+def _sharing(first: str, second: str) -> str:
+    return (
+        f"{first} and {second} share memory without being one tensor, so that they cannot be displaced alike; give both "
+        "modules the same Parameter"
+    )

@@ -38,12 +38,23 @@ class Computed(nn.Module):
             with torch.no_grad():
                 if not parametrized:
                     for hook in module._forward_pre_hooks.values():
-                        hook(module, ())
+                        if _makes(hook) == self.tensor or (isinstance(hook, _AfterHooks) and hook.end is self):
+                            hook(module, ())
                 found: Tensor = getattr(module, self.tensor)
                 return found.detach()
         finally:
             for part, was in zip(parts, training, strict=True):
                 part.training = was
+
+    def parameters_of(self, model: nn.Module) -> Iterator[str]:
+        """Yield the names of the parameters that it is computed from."""
+        module = model.get_submodule(self.module)
+        at = f"{self.module}." if self.module else ""
+        if parametrize.is_parametrized(module, self.tensor):
+            own = _parametrizations(module, self.tensor).named_parameters(remove_duplicate=False)
+            yield from (f"{at}parametrizations.{self.tensor}.{name}" for name, _ in own)
+        else:
+            yield from (f"{at}{name}" for name in module._parameters if name.startswith(f"{self.tensor}_"))
 
 
 class _AfterHooks:
@@ -88,9 +99,15 @@ def _computed_names(module: nn.Module) -> Iterator[str]:
     if parametrize.is_parametrized(module):
         yield from module.parametrizations  # type: ignore[misc]
     for hook in module._forward_pre_hooks.values():
-        name = getattr(hook, "name", None) or getattr(hook, "_tensor_name", None)
-        if isinstance(name, str) and name not in module._parameters and isinstance(getattr(module, name, None), Tensor):
+        name = _makes(hook)
+        if name is not None and name not in module._parameters and isinstance(getattr(module, name, None), Tensor):
             yield name
+
+
+def _makes(hook: Any) -> str | None:
+    """Return the name of the weight that a hook computes before each pass, as torch's own norms and masks say it."""
+    name = getattr(hook, "name", None) or getattr(hook, "_tensor_name", None)
+    return name if isinstance(name, str) else None
 
 
 @contextmanager

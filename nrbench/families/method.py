@@ -142,7 +142,7 @@ def _delta(
 ) -> Weights:
     if isinstance(perturbation, NoiseModel):
         delta = perturbation.displacement(weights, chance=chance)
-        if not (delta or perturbation.clean or weights.layout.layers):
+        if not (delta or perturbation.clean) and (perturbation.random or not weights.layout.layers):
             raise ValueError("nothing of this network lies on the device, so that no noise can move it")
         return delta
     return perturbation.displacement(weights, gradient=gradient, chance=chance)

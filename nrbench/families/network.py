@@ -41,8 +41,6 @@ class Network:
     batch: int
     """Images in a forward pass."""
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
-    loaded: Weights = field(default_factory=dict, repr=False)
-    """The parameters and buffers that the model was given, to be given it again should a noise model write to them."""
     layout: Layout | None = field(default=None, repr=False)
     """How the weights lie on the device; found by the types of the model's modules where it is not given."""
     displaced: bool = False
@@ -52,21 +50,22 @@ class Network:
     _states: States = field(default=_own, repr=False)
     _weights: NetworkWeights = field(default=None, repr=False)  # type: ignore[assignment]
 
-    _checksum: list[int] = field(default_factory=list, repr=False)
+    _kept: Weights = field(default_factory=dict, repr=False)
+    """What the weights were when they were loaded, to be compared and given back should a noise model write to them."""
 
     def __post_init__(self) -> None:
         """Look up the weights, which are asked for at every draw, once for all networks made from this one."""
         if self._weights is None:
             layout = self.layout or Layout.of(self.model)
+            own = layout.weights_of(self.model)
             object.__setattr__(self, "layout", layout)
-            object.__setattr__(self, "_weights", layout.weights_of(self.model))
-            object.__setattr__(self, "_checksum", checksum(self._weights))
+            object.__setattr__(self, "_weights", own)
+            object.__setattr__(self, "_kept", {name: weight.clone() for name, weight in own.items()})
 
     def load(self, weights: Weights) -> Network:
         """Return the network with these parameters and buffers, which are written into its model."""
         copy_into(self.model, weights)
-        own = self._layout.weights_of(self.model)
-        return replace(self, loaded=weights, _weights=own, _checksum=checksum(own))
+        return replace(self, _weights=None)  # type: ignore[arg-type]
 
     def weights(self) -> NetworkWeights:
         """Return the weights w by name, trained or not, detached, with how they lie on the device."""
@@ -91,15 +90,12 @@ class Network:
         it moved a global generator.
         """
         delta = self._drawn(noise, chip.anew(), watch=watch)
-        length = norm(delta.values())
-        if not isfinite(length):
-            raise ValueError(f"the displacement of {noise.name} is not finite")
-        network = replace(self.at(delta), displacement_norm=length)
+        network = replace(self.at(delta), displacement_norm=norm(delta.values()))
         if not noise.rereads:
             return network
         return replace(
             network,
-            _states=lambda read: moved(self.weights(), self._drawn(noise, chip.anew(reads=read))),
+            _states=lambda read: moved(self.weights(), self._drawn(noise, chip.anew(reads=read), watch=watch)),
             displaced=True,  # even if the first read displaces nothing
         )
 
@@ -154,18 +150,21 @@ class Network:
 
     def _drawn(self, noise: NoiseModel, chance: EvaluationChance, *, watch: bool = False) -> Weights:
         weights = self.weights()
+        lent = NetworkWeights({name: weight.detach() for name, weight in weights.items()}, weights.layout)
         try:
             with torch.no_grad(), unchanged(noise.name, generators=watch):
-                delta = noise.displacement(weights, chance=chance)
+                delta = noise.displacement(lent, chance=chance)
         finally:
-            written = checksum(weights) != self._checksum
-            if written:
-                copy_into(self.model, self.loaded)
+            if written := not same(weights, self._kept):
+                for name, weight in weights.items():
+                    weight.copy_(self._kept[name])
         if written:
             raise ValueError(f"{noise.name} wrote to the weights it was given")
-        if not (delta or noise.clean or weights.layout.layers):
+        if not (delta or noise.clean) and (noise.random or not weights.layout.layers):
             raise ValueError("nothing of this network lies on the device, so that no noise can move it")
         check_displacement(weights, delta)
+        if not isfinite(norm(delta.values())):
+            raise ValueError(f"the displacement of {noise.name} is not finite")
         return delta
 
 
@@ -175,7 +174,7 @@ def copy_into(model: nn.Module, weights: Weights) -> None:
     A tensor with several names may be given under any of them. Raise `ValueError` for weights of another network, and
     for two values of one tensor.
     """
-    own, other = model.state_dict(), aliases(model)
+    own, other = stored_tensors(model), aliases(model)
     weights = dict(weights)
     for name, first in other.items():
         if name in weights and not same_values(weights.setdefault(first, weights[name]), weights[name]):
@@ -189,13 +188,24 @@ def copy_into(model: nn.Module, weights: Weights) -> None:
             tensor.copy_(weights[name])
 
 
-def checksum(weights: Weights) -> list[int]:
-    """Return a number for each weight that another value of it would change: the sum of its bits as integers.
+def stored_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Return the parameters and buffers that a state dict has, by name: themselves, where a state dict may have copies."""
+    own = {
+        **dict(model.named_parameters(remove_duplicate=False)),
+        **dict(model.named_buffers(remove_duplicate=False)),
+    }
+    passing = {
+        f"{path}.{name}" if path else name
+        for path, module in model.named_modules(remove_duplicate=False)
+        for name in module._non_persistent_buffers_set
+    }
+    return {name: tensor.detach() for name, tensor in own.items() if name not in passing}
 
-    A write through `.data` leaves torch's own count of writes as it was.
-    """
-    bits = {2: torch.int16, 4: torch.int32, 8: torch.int64}
-    return torch.stack([w.view(bits[w.element_size()]).sum() for w in weights.values()]).tolist() if weights else []
+
+def same(weights: Weights, others: Weights) -> bool:
+    """Whether weights have the same values, asking the device once; torch's own count of writes misses those of `.data`."""
+    different = [(weights[name] != other).any() for name, other in others.items()]
+    return not different or not bool(torch.stack(different).any())
 
 
 def same_values(first: Tensor, second: Tensor) -> bool:

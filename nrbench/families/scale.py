@@ -45,7 +45,8 @@ class Scale(Frozen):
                     biases.setdefault(layer.bias, []).append(lines[name])
             units |= {bias: torch.cat(parts) if len(parts) > 1 else parts[0] for bias, parts in biases.items()}
         if self.tensors == "all":
-            units |= {name: weight.abs().amax() for name, weight in weights.items() if name not in units}
+            others = ((name, weight) for name, weight in weights.items() if name not in laid_out(weights).layout.raw)
+            units |= {name: weight.abs().amax() for name, weight in others if name not in units}
         if self.by == "model" and units:
             largest = torch.stack([weights[name].abs().amax() for name in units]).amax()
             units = dict.fromkeys(units, largest)

@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from nrbench.base.chance import TrainingChance, derive, seed_torch
 from nrbench.families.analog import Layout
 from nrbench.families.method import Method, own_optimizer, reestimates
-from nrbench.families.network import CALIBRATION_BATCH, copy_into, estimated_statistics
+from nrbench.families.network import CALIBRATION_BATCH, copy_into, estimated_statistics, stored_tensors
 from nrbench.families.step import Clock, Criterion, State, Step
 from nrbench.jobs.batches import Batches
 from nrbench.jobs.data import Data
@@ -54,7 +54,7 @@ class Trained:
 
     def weights(self) -> dict[str, Tensor]:
         """Return a copy of the parameters and buffers to be judged, contiguous and on the CPU, by name."""
-        judged = dict(self.model.state_dict())
+        judged = stored_tensors(self.model)
         chosen = self.training.method.evaluation_weights(self.state)
         if chosen is not None:
             judged |= {name: tensor for name, tensor in chosen.items() if name not in self.layout.computed}
@@ -69,7 +69,7 @@ class Trained:
         """Return a copy of everything the rest of the training depends on; `weights` are those to be judged."""
         values: dict[str, Any] = {
             f"model/{name}": tensor
-            for name, tensor in self.model.state_dict().items()
+            for name, tensor in stored_tensors(self.model).items()
             if not torch.equal(tensor.cpu(), weights[name])
         }
         for index, parameter in enumerate(self.model.parameters()):
@@ -161,7 +161,8 @@ def initial_model(training: Training, data: Data) -> nn.Module:
     """Return the network of a training at epoch 0: its weights depend on backbone and seed alone."""
     seed_torch(derive("initial weights", training.seed) & 0xFFFF_FFFF, data.device)
     channels, height, width = data.train.images.shape[1:]
-    built = training.backbone.build(num_classes=data.num_classes, input_shape=(channels, height, width)).eval()
+    built = training.backbone.build(num_classes=data.num_classes, input_shape=(channels, height, width))
+    built.eval()
     memory_format = torch.channels_last if training.recipe.channels_last else torch.contiguous_format
     model: nn.Module = built.to(device=data.device, memory_format=memory_format)  # type: ignore[call-overload]
     if training.recipe.compile:

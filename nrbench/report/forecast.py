@@ -15,6 +15,7 @@ from nrbench.base.statistics import quantile, t_quantile
 from nrbench.families.analog import Layout, inventory
 from nrbench.families.backbone import Backbone
 from nrbench.families.dataset import Dataset, load_splits
+from nrbench.families.network import stored_tensors
 from nrbench.jobs.plan import Plan
 from nrbench.jobs.store import Store
 from nrbench.report.cost import costs
@@ -162,7 +163,7 @@ def _network(backbone: Backbone, classes: int, shape: tuple[int, int, int]) -> _
     with torch.device("meta"):
         model = backbone.build(num_classes=classes, input_shape=shape)
     weights = Layout.of(model, backbone.stored(model)).weights_of(model)
-    return _Network(sum(tensor.nbytes for tensor in model.state_dict().values()), inventory(weights))
+    return _Network(sum(tensor.nbytes for tensor in stored_tensors(model).values()), inventory(weights))
 
 
 def _disk(plan: Plan, networks: dict[tuple[Backbone, Dataset], _Network]) -> int:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nrbench.families.analog import aliases
 from nrbench.families.displacement import Weights
-from nrbench.families.network import difference
+from nrbench.families.network import difference, stored_tensors
 
 _WRAPPERS = ("_orig_mod",)
 """Names that a wrapper puts into the middle of others: torch.compile of a part of a network."""
@@ -26,12 +26,11 @@ def taken(weights: Weights, model: nn.Module, *, note: Callable[[str], object]) 
     BatchNorm that older files lack are 0; half precision is widened. Raise `ValueError` for numbers that would need a
     scale, and for weights of another network, with the shortest list of what differs.
     """
-    own, other = model.state_dict(), aliases(model)
+    own, other = stored_tensors(model), aliases(model)
     found = dict(weights)
-    for name in _COUNTERS:
-        if name in found and name not in own:
-            del found[name]
-            note(f"{name}, the counter of an averaged model, is left out")
+    for name in [name for name in found if name.rpartition(".")[2] in _COUNTERS and name not in own]:
+        del found[name]
+        note(f"{name}, the counter of an averaged model, is left out")
     found = _unwrapped(found, own, note)
     counters = [name for name in own if name.endswith("num_batches_tracked") and name not in found]
     if counters:
@@ -66,6 +65,8 @@ def _unwrapped(weights: dict[str, Tensor], own: Weights, note: Callable[[str], o
 
 
 def _number(name: str, tensor: Tensor, own: Tensor) -> Tensor:
+    if tensor.dtype == own.dtype:
+        return tensor
     if own.is_floating_point() and tensor.dtype not in _PLAIN:
         raise ValueError(
             f"{name} is {_kind(tensor.dtype)}: without the scale that belongs to it nobody knows its weights"

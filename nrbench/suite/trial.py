@@ -7,21 +7,22 @@ from contextlib import suppress
 from functools import lru_cache
 from math import prod
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
-from torch.overrides import TorchFunctionMode
+from torch import nn
 
 from nrbench.base.errors import DataError, Problem
-from nrbench.families.analog import Layer, Layout, NetworkWeights
+from nrbench.base.torch_state import unchanged
+from nrbench.families.analog import Layout, NetworkWeights
 from nrbench.families.backbone import Backbone
 from nrbench.families.dataset import Dataset, load_splits
+from nrbench.families.executor import Failure, attempt
 from nrbench.families.method import Method
 from nrbench.families.noise import NoiseModel
 from nrbench.families.scale import Scale
 from nrbench.suite.given import taken
+from nrbench.suite.passes import check_passes
 from nrbench.suite.suite import Benchmark, Suite
 from nrbench.suite.yaml import Node, dotted
 
@@ -56,20 +57,18 @@ def troubles(suite: Suite, data: Path) -> Iterator[Trouble]:
     """
     for label, dataset in suite.datasets.items():
         try:
-            shape = _shape(dataset, data)
+            shape = _shape(dataset, data, suite.recipe.held_out)
         except DataError as error:
             yield Trouble("datasets", label, str(error))
             continue
         for name, backbone in suite.backbones.items() if shape else ():
             assert shape is not None
-            try:
-                model, layout = tried(backbone, *shape)
-            except Exception as error:
-                kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-                yield Trouble(
-                    "backbones", name, f"it does not take images of {label}, {_said(shape[1])}: {kind}{error}"
-                )
+            found = attempt(lambda pair: tried(*pair), (backbone, *shape))
+            if isinstance(found, Failure):
+                why = found.message.removeprefix("ValueError: ")
+                yield Trouble("backbones", name, f"it does not take images of {label}, {_said(shape[1])}: {why}")
                 continue
+            model, layout = found
             yield from _troubles_with(suite, f"{name} on {label}", model, layout.weights_of(model))
 
 
@@ -87,25 +86,21 @@ def tried(backbone: Backbone, classes: int, shape: tuple[int, int, int]) -> tupl
 
 
 def _run(backbone: Backbone, classes: int, shape: tuple[int, int, int], device: str) -> tuple[nn.Module, Layout]:
-    with torch.random.fork_rng([]), torch.device(device):
+    with torch.random.fork_rng([]), torch.device(device), unchanged(backbone.name, generators=False), torch.no_grad():
         model = backbone.build(num_classes=classes, input_shape=shape)
         layout = Layout.of(model, backbone.stored(model))
-        images = torch.rand(IMAGES, *shape)
-        with torch.no_grad():
-            for mode in (model.train(), model.eval()):
-                output = mode(images)
-                if not isinstance(output, Tensor):
-                    raise ValueError(f"its output is a {type(output).__name__} and not a tensor of logits")
-                if tuple(output.shape) != (IMAGES, classes):
-                    raise ValueError(f"its output is {tuple(output.shape)} for {IMAGES} images of {classes} classes")
-            direct_use(model, layout, images)
+        check_passes(model, layout, torch.rand(IMAGES, *shape), classes)
     return model, layout
 
 
-def _shape(dataset: Dataset, data: Path) -> tuple[int, tuple[int, int, int]] | None:
-    if dataset.shape is not None:
-        return dataset.shape
-    splits = load_splits(dataset, data)
+def _shape(dataset: Dataset, data: Path, held_out: float) -> tuple[int, tuple[int, int, int]] | None:
+    try:
+        splits = load_splits(dataset, data)
+    except DataError:
+        if dataset.shape is None:
+            raise
+        return dataset.shape  # a suite may be written where its data is not
+    splits.held_out(held_out, dataset.fingerprint)
     return splits.num_classes, splits.input_shape
 
 
@@ -114,6 +109,9 @@ def _said(shape: tuple[int, int, int]) -> str:
 
 
 def _troubles_with(suite: Suite, pair: str, model: nn.Module, weights: NetworkWeights) -> Iterator[Trouble]:
+    trains = any(method.trains for method in suite.methods.values())
+    if trains and not any(p.requires_grad for p in model.parameters()):
+        yield Trouble("backbones", pair.partition(" on ")[0], "it has no parameter that could be trained")
     for label, method in suite.methods.items():
         for seed in range(suite.seeds) if not method.trains else ():
             try:
@@ -140,66 +138,3 @@ def _unknown_layers(
                 value.layers.of(weights)
             except ValueError as error:
                 yield Trouble(section, label, f"{error} ({pair})")
-
-
-PRODUCTS = frozenset(
-    {
-        torch.matmul,
-        torch.mm,
-        torch.bmm,
-        torch.addmm,
-        torch.baddbmm,
-        torch.einsum,
-        torch.tensordot,
-        Tensor.matmul,
-        Tensor.mm,
-    }
-    | {
-        Tensor.__matmul__,
-        Tensor.__rmatmul__,
-        functional.linear,
-        functional.bilinear,
-        functional.multi_head_attention_forward,
-    }
-    | {getattr(functional, f"conv{kind}{n}d") for kind in ("", "_transpose") for n in (1, 2, 3)}
-)
-"""What a layer multiplies activations with its weight by, as torch calls it."""
-
-
-class _Products(TorchFunctionMode):
-    """Remembers the tensors that products were made with."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: set[int] = set()
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in PRODUCTS:
-            self.seen |= {id(each) for each in (*args, *(kwargs or {}).values()) if isinstance(each, Tensor)}
-        return func(*args, **(kwargs or {}))
-
-
-def direct_use(model: nn.Module, layout: Layout, images: Tensor) -> None:
-    """Raise `ValueError` for a layer with a forward pass of its own that multiplies with something else than its weight.
-
-    What it computes from its weight first, a standardised one for instance, is what a device would hold, and nothing here
-    could displace that.
-    """
-    parameters = dict(model.named_parameters(remove_duplicate=False))
-    own = [layer for name, layer in layout.layers.items() if name in parameters and _overridden(model, layer)]
-    if not own:
-        return
-    with _Products() as products:
-        model(images)
-    computed = [layer.module for layer in own if id(parameters[layer.name]) not in products.seen]
-    if computed:
-        raise ValueError(
-            f"{computed[0]} ({type(model.get_submodule(computed[0])).__name__}) computes another weight from its own in "
-            f"each pass, which is what a device would hold ({len(computed)} such layers); leave them digital by "
-            "Backbone.stored, or take a network whose layers use their weights as they are"
-        )
-
-
-def _overridden(model: nn.Module, layer: Layer) -> bool:
-    """Whether the module that holds a layer has a forward pass that is not torch's own."""
-    return not type(model.get_submodule(layer.module)).forward.__module__.startswith("torch.nn.")

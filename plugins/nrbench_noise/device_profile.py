@@ -123,7 +123,7 @@ class DeviceProfile(NoiseModel):
             luck = chance.uniform(name, weight.shape, field="stuck")
             stored = torch.where(luck < self.stuck_off, 0.0, stored)
             stored = torch.where(luck >= 1 - self.stuck_on, sign, stored)
-            delta[name] = stored * unit - weight
+            delta[name] = (stored * unit - weight).to(weight.dtype)
         return delta
 
 

@@ -127,11 +127,12 @@ class Writing(NoiseModel):
 def test_a_noise_model_that_writes_is_caught_and_undone() -> None:
     """It is refused, and the weights that others meet are those that were loaded."""
     who = network()
-    who = who.load({name: tensor.clone() for name, tensor in who.model.state_dict().items()})
+    loaded = {name: tensor.clone() for name, tensor in who.model.state_dict().items()}
+    who = who.load(loaded)
     before = who.counts(IMAGES)
     with pytest.raises(ValueError, match="writing wrote to the weights it was given"):
         who.under(Writing(), CHIPS.chip("report", 0))
-    assert all(torch.equal(tensor, who.loaded[name]) for name, tensor in who.model.state_dict().items())
+    assert all(torch.equal(tensor, loaded[name]) for name, tensor in who.model.state_dict().items())
     assert who.counts(IMAGES) == before
 
 
