@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,7 +60,7 @@ def command(
     WEIGHTS are files in the safetensors format, one for each training seed. The suite is beside the leaderboard, to be
     changed and run.
     """
-    registry, name = nrbench.load_registry(), f"judge-{weights[0].stem}"
+    registry, name = nrbench.load_registry(), f"judge-{_slug(weights[0].stem)}"
     written = suite_text(
         name,
         weights=[str(path.resolve()) for path in weights],
@@ -80,6 +81,11 @@ def command(
     report.print_page(console(), page)
     click.echo(f"Written to {path.parent / 'leaderboard.html'} (.json, .csv, .md and the suite beside it)", err=True)
     return 1 if page.board.failed else 0
+
+
+def _slug(stem: str) -> str:
+    """Return what of the name of a file can be the name of a suite."""
+    return re.sub(r"[^a-z0-9_-]+", "-", stem.lower()).strip("-")[:50] or "weights"
 
 
 def _only(registry: Registry, kind: str, fits: Callable[[Any], bool]) -> str:

@@ -115,7 +115,8 @@ def displaced_backward(
 ) -> Tensor:
     """Fill the gradient with mix · ∇L(w + strength · δ) + (1 - mix) · ∇L(w) and return the loss at the displaced weights.
 
-    `samples` splits the batch into as many parts, each of which meets a δ of its own (Bisla et al. 2022, LPF-SGD).
+    `samples` splits the batch into as many parts, each of which meets a δ of its own (Bisla et al. 2022, LPF-SGD); into
+    fewer where a part would have fewer images than a pass takes.
     At strength 0 this is one plain backward pass.
     """
     if step.strength == 0:
@@ -125,14 +126,13 @@ def displaced_backward(
         step.backward()
         gradient = step.take_gradient(keep=1 - mix)
     size, weights = len(step.labels), step.weights()
-    edges = [size * part // samples for part in range(samples + 1)]
+    parts = max(min(samples, size // step.fewest), 1)
+    edges = [size * part // parts for part in range(parts + 1)]
     loss = torch.zeros((), device=step.labels.device)
     for part, (start, stop) in enumerate(pairwise(edges)):
-        if start == stop:
-            continue
         delta = _delta(perturbation, weights, gradient, step.chance.sample(part) if part else step.chance)
         share = (stop - start) / size
-        rows = None if samples == 1 else slice(start, stop)
+        rows = None if parts == 1 else slice(start, stop)
         loss = loss + share * step.backward(delta, share=mix * share, rows=rows)
     return loss
 

@@ -105,6 +105,12 @@ class _Passes:
     batches: int = 1
 
 
+def part_sizes(count: int, size: int, *, fewest: int = 2) -> list[int]:
+    """Return the sizes of the parts of so many images: a last one of fewer, of which BatchNorm has no variance, joins."""
+    sizes = [min(size, count - start) for start in range(0, count, size)]
+    return [*sizes[:-2], sizes[-2] + sizes[-1]] if len(sizes) > 1 and sizes[-1] < min(fewest, size) else sizes
+
+
 def _no_more(index: int) -> Batch:
     raise ValueError("there is no further batch here")
 
@@ -130,6 +136,8 @@ class Step:
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
     micro_batch: int | None = None
     """Images that a pass takes at once, all by default."""
+    fewest: int = 1
+    """Images that a pass takes at least: 2 where there is BatchNorm, which knows no variance of one."""
     layout: Layout | None = field(default=None, repr=False)
     """How the model's weights lie on the device; found by the types of its modules where it is not given."""
     further: Callable[[int], Batch] = field(default=_no_more, repr=False)
@@ -154,9 +162,9 @@ class Step:
         A `fixed` displacement is taken as it is, whatever the strength.
         """
         images, labels = self._rows(rows)
-        whole, size = self._covers(rows, len(labels)), self.micro_batch or max(len(labels), 1)
+        whole, sizes = self._covers(rows, len(labels)), self._sizes(len(labels))
         total = torch.zeros((), device=labels.device)
-        for x, y in zip(torch.split(images, size), torch.split(labels, size), strict=True):
+        for x, y in zip(torch.split(images, sizes), torch.split(labels, sizes), strict=True):
             part = 1.0 if len(y) == len(labels) else len(y) / len(labels)
             loss = self.criterion(self._forward(delta, x, fixed, whole=whole), y)
             (loss if share * part == 1 else share * part * loss).backward()  # type: ignore[no-untyped-call]
@@ -172,15 +180,18 @@ class Step:
         forward ones.
         """
         images, labels = self._rows(rows)
-        covers, size = self._covers(rows, len(labels)), self.micro_batch or max(len(labels), 1)
+        covers, sizes = self._covers(rows, len(labels)), self._sizes(len(labels))
         losses = [
             self.criterion(self._forward(delta, x, fixed, whole=covers), y, reduction="none")
-            for x, y in zip(torch.split(images, size), torch.split(labels, size), strict=True)
+            for x, y in zip(torch.split(images, sizes), torch.split(labels, sizes), strict=True)
         ]
         self._passes.statistics_updated |= self._updates_statistics(clean=self._is_clean(delta, fixed), whole=covers)
         whole = 1.0 if torch.is_grad_enabled() else 1 / 3
         self._passes.made += whole * len(labels) / len(self.labels)
         return losses[0] if len(losses) == 1 else torch.cat(losses)
+
+    def _sizes(self, count: int) -> list[int]:
+        return part_sizes(count, max(self.micro_batch or count, self.fewest), fewest=self.fewest)
 
     def _rows(self, rows: Rows) -> tuple[Tensor, Tensor]:
         return (self.images, self.labels) if rows is None else (self.images[rows], self.labels[rows])

@@ -12,7 +12,7 @@ from torch.nn.functional import pad
 
 from nrbench.base.chance import generator
 from nrbench.families.dataset import Images, Splits
-from nrbench.families.step import Batch
+from nrbench.families.step import Batch, part_sizes
 from nrbench.suite.recipe import Recipe
 
 PADDING = 4
@@ -57,7 +57,7 @@ class Batches:
     seed: int
 
     def __len__(self) -> int:
-        return len(_sizes(len(self.images), self.recipe.batch_size))
+        return len(part_sizes(len(self.images), self.recipe.batch_size))
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """Yield the batches of epoch 1, 2, …: every image once, in a new order."""
@@ -74,7 +74,7 @@ class Batches:
         order = torch.randperm(len(self.images), generator=chance)[:count]
         flips = torch.rand(count, generator=chance) < 0.5
         shifts = torch.randint(0, 2 * PADDING + 1, (count, 2), generator=chance)
-        sizes = _sizes(count, self.recipe.batch_size)
+        sizes = part_sizes(count, self.recipe.batch_size)
         parts = (torch.split(tensor.to(device), sizes) for tensor in (order, flips, shifts))
         for rows, flip, shift in zip(*parts, strict=True):
             batch = pixels.index_select(0, rows).permute(0, 3, 1, 2)
@@ -85,12 +85,6 @@ class Batches:
                     shift=shift if "crop" in self.recipe.augment else None,
                 )
             yield Batch(self.normalise(batch), self.images.labels[rows])
-
-
-def _sizes(count: int, batch_size: int) -> list[int]:
-    """Return the sizes of the batches of so many images: a last image alone, of which BatchNorm has no variance, joins."""
-    sizes = [min(batch_size, count - start) for start in range(0, count, batch_size)]
-    return [*sizes[:-2], sizes[-2] + 1] if len(sizes) > 1 and sizes[-1] == 1 else sizes
 
 
 def augmented(images: Tensor, *, flip: Tensor | None, shift: Tensor | None) -> Tensor:

@@ -61,7 +61,12 @@ def evaluate(cells: Sequence[Cell], network: Network, data: Data, chips: Chips) 
     if generator_states() == states:
         return found
     put_back_generators(states)  # somebody moved a global generator: once more, to find who
-    return _evaluated(cells, network, data, chips, watch=True)
+    found = _evaluated(cells, network, data, chips, watch=True)
+    if generator_states() == states:
+        return found
+    put_back_generators(states)
+    failure = Failure("error", "the network draws random numbers when it is evaluated, or a plugin's data does")
+    return dict.fromkeys(cells, failure)
 
 
 def _evaluated(

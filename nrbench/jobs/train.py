@@ -113,6 +113,7 @@ def train(training: Training, data: Data, *, checkpoint: Checkpoint | None = Non
         autocast=autocast(recipe, data.device),
         layout=layout,
         micro_batch=recipe.micro_batch,
+        fewest=2 if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules()) else 1,
     )
 
     for epoch in range(checkpoint.epoch + 1 if checkpoint else 1, training.epochs + 1):

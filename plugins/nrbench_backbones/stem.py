@@ -14,11 +14,25 @@ from nrbench import ADDED_LATER, Backbone, did_you_mean
 Arguments = Annotated[Mapping[str, Any], ADDED_LATER]
 
 
-def check_buildable(backbone: Backbone, options: Iterable[str]) -> None:
+BRINGING = (
+    "checkpoint_path",
+    "pretrained",
+    "pretrained_cfg",
+    "pretrained_cfg_overlay",
+    "cache_dir",
+    "weights",
+    "scriptable",
+)
+"""Arguments of the libraries that would bring weights, or another kind of network, from somewhere else."""
+
+
+def check_buildable(backbone: Backbone, options: Iterable[str], arguments: Iterable[str] = ()) -> None:
     """Raise `ValueError` with the reason when a network cannot be built; memory is taken only where it needs numbers.
 
     `options` are the names that its constructor knows, for a word about one that it does not.
     """
+    if brought := sorted(set(arguments) & set(BRINGING)):
+        raise ValueError(f"{brought[0]} is not for an argument to say; weights of your own are the method `trained`")
     try:
         try:
             with torch.device("meta"):

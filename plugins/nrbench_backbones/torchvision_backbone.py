@@ -43,7 +43,7 @@ class Torchvision(Backbone):
 
     @model_validator(mode="after")
     def _can_be_fitted(self) -> Self:
-        check_buildable(self, self._options())
+        check_buildable(self, self._options(), self.arguments)
         return self
 
     def _options(self) -> Mapping[str, Any]:

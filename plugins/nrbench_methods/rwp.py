@@ -21,7 +21,7 @@ class RWP(Method):
     noise: NoiseModel = Gaussian(sigma=1.0)
     """The distribution, at unit strength: by default Gaussian in units of each filter's largest weight."""
     samples: int = Field(default=1, ge=1)
-    """Into how many parts the batch is cut, each of which meets noise of its own."""
+    """Into how many parts the batch is cut, each of which meets noise of its own; with BatchNorm of two images at least."""
 
     def backward(self, step: Step) -> Tensor:
         return displaced_backward(step.scaled(self.sigma), self.noise, samples=self.samples)

@@ -1,5 +1,6 @@
 """Weights that were trained elsewhere."""
 
+import shlex
 from functools import partial
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -43,8 +44,13 @@ class Trained(Method):
     def _is_a_normalisation(self) -> Self:
         if bool(self.mean) != bool(self.std):
             raise ValueError("mean and std belong together")
-        if self.input_range[0] >= self.input_range[1]:
+        black, white = self.input_range
+        if black >= white:
             raise ValueError("input_range goes from black to white")
+        if beyond := [mean for mean in self.mean if not black <= mean <= white]:
+            raise ValueError(
+                f"no mean of images that go from {black:g} to {white:g} is {beyond[0]:g}; say input_range, such as [0, 255]"
+            )
         return self
 
     @property
@@ -76,23 +82,31 @@ class Trained(Method):
 
 
 CONVERSION = (
-    "import torch, safetensors.torch as s; w = torch.load('{file}', map_location='cpu', weights_only=True); "
-    "w = w.get('state_dict', w.get('model', w)); "
-    "s.save_file({{k: v.clone().contiguous() for k, v in w.items() if torch.is_tensor(v)}}, '{name}.safetensors')"
+    "import torch, safetensors.torch as s; w = torch.load({file}, map_location='cpu', weights_only=True); "
+    "w = max([w, *(v for v in w.values() if isinstance(v, dict))], key=lambda d: sum(map(torch.is_tensor, d.values()))); "
+    "s.save_file({{k: v.clone().contiguous() for k, v in w.items() if torch.is_tensor(v)}}, {name})"
 )
-"""What makes a file of weights out of one that torch.save wrote."""
+"""What makes a file of weights out of one that torch.save wrote: of the dictionaries in it, that with the most tensors."""
 
 
 def _check_weights(content: bytes, path: str = "weights.pt") -> None:
-    if content.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x04")):
-        line = CONVERSION.format(file=path, name=path.rpartition(".")[0] or path)
+    if content.startswith(b"PK\x03\x04") and b".npy" in content[:200]:
+        raise ValueError("it is a NumPy archive; write its arrays with safetensors.numpy.save_file")
+    if content.startswith(b"PK\x03\x04") or (
+        content[:1] == b"\x80" and content[1:2] <= b"\x05" and content[2:3] != b"\0"
+    ):
+        target = f"{path.rpartition('.')[0] or path}.safetensors"
+        line = CONVERSION.format(file=repr(path), name=repr(target))
+        line = shlex.quote(line) if set(path) & set("\"'$`\\") else f'"{line}"'
         raise ValueError(
-            f'torch.save wrote it, which can run anything when it is read; convert it with python -c "{line}"'
+            f"torch.save or pickle wrote it, which can run anything when it is read; convert it with python -c {line}"
         )
     try:
         weights = load(content)
     except SafetensorError as error:
         raise ValueError(f"it holds no weights in the safetensors format: {error}") from None
     for name, weight in weights.items():
+        if weight.element_size() == 1 and weight.is_floating_point():
+            raise ValueError(f"{name} is {weight.dtype}: without the scale that belongs to it nobody knows its weights")
         if weight.is_floating_point() and not weight.isfinite().all():
             raise ValueError(f"{name} is not finite")

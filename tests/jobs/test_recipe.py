@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+from math import isfinite, prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
 from pydantic import ValidationError
+from torch import nn
 
-from nrbench import Method, Recipe, Training
+from nrbench import Backbone, Method, Recipe, Training
 from nrbench.families.optimizer import AdamW, Sgd
 from nrbench.families.schedule import Constant, Cosine, Linear, Product
-from nrbench.jobs.batches import _sizes
+from nrbench.families.step import part_sizes
 from nrbench.jobs.data import Data
 from nrbench.jobs.train import train
 from nrbench.testing import sample_step
@@ -104,4 +106,27 @@ def test_betas_that_torch_refuses_are_refused_by_the_suite(betas: tuple[float, f
 )
 def test_a_last_image_alone_joins_the_batch_before(count: int, size: int, sizes: list[int]) -> None:
     """Every image is in one batch, and none is alone unless it is the only one."""
-    assert _sizes(count, size) == sizes
+    assert part_sizes(count, size) == sizes
+
+
+class Normed(Backbone):
+    """A network of which each channel is one number an image."""
+
+    name: Literal["normed"] = "normed"
+
+    def build(self, *, num_classes: int, input_shape: tuple[int, int, int]) -> nn.Module:
+        return nn.Sequential(
+            nn.Flatten(), nn.Linear(prod(input_shape), 8), nn.BatchNorm1d(8), nn.Linear(8, num_classes)
+        )
+
+
+@pytest.mark.parametrize(
+    ("method", "micro_batch"),
+    [(SGD(), 15), (SGD(), 1), (RWP(sigma=0.1, samples=16), None), (RWP(sigma=0.1, samples=9), 3)],
+)
+def test_batch_norm_never_meets_a_single_image(method: Method, micro_batch: int | None) -> None:
+    """Parts of a batch have two images at least where there is BatchNorm, whoever cuts it."""
+    made = Recipe(epochs=1, batch_size=16, augment=(), optimizer=Sgd(lr=0.1), micro_batch=micro_batch)
+    training = Training(SmallDataset(), Normed(), method, made, seed=0)
+    (last,) = train(training, Data.of(training, Path(), torch.device("cpu")))
+    assert isfinite(last.loss)

@@ -106,14 +106,23 @@ def test_two_values_of_one_tensor_are_refused() -> None:
         copy_into(net(), OWN | {"other.weight": OWN["other.weight"] + 1})
 
 
-def test_a_pickle_is_recognised_and_its_conversion_runs(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "saved",
+    [
+        dict,
+        lambda own: {"state_dict": own, "epoch": 3},
+        lambda own: {"net": own, "optimizer": {"lr": 0.1}},
+        lambda own: {"model_state_dict": own},
+    ],
+)
+def test_a_pickle_is_recognised_and_its_conversion_runs(tmp_path: Path, saved: Callable[..., object]) -> None:
     """A file of torch.save is refused with a line that makes a file of weights out of it, which is then taken."""
     path = tmp_path / "mine.pt"
-    torch.save({"state_dict": net().state_dict()}, path)
-    with pytest.raises(ValidationError, match=r"torch\.save wrote it") as refused:
+    torch.save(saved(net().state_dict()), path)
+    with pytest.raises(ValidationError, match=r"torch\.save or pickle wrote it") as refused:
         Trained.model_validate({"files": [str(path)]})
-    line = str(refused.value).partition('python -c "')[2].partition('"')[0]
-    subprocess.run([sys.executable, "-c", line], check=True)
+    line = str(refused.value).partition("python -c ")[2].partition(" [type=")[0]
+    subprocess.run(f"{sys.executable} -c {line}", shell=True, check=True)
     model = net(1)
     copy_into(model, taken(load_file(tmp_path / "mine.safetensors"), model, note=lambda text: None))
     assert torch.equal(model(X), net()(X))
