@@ -46,17 +46,37 @@ def splits_from_npz(content: bytes, origin: str, channels: Axis | None = None) -
         for part in names
     }
     train = parts["train"]
-    if len({part.images.shape[1:] for part in parts.values()}) > 1:
-        raise DataError(f"{origin}: training and test images differ in shape")
-    classes = int(train.labels.max()) + 1
-    if any(int(part.labels.max()) >= classes for part in parts.values()):
-        raise DataError(f"{origin}: the test set has a class that the training set lacks")
+    for name, part in parts.items():
+        if part.images.shape[1:] != train.images.shape[1:]:
+            raise DataError(f"{origin}: {name} images differ in shape from the training images")
+    classes = class_count(train.labels, origin)
+    for name, part in parts.items():
+        if int(part.labels.max()) >= classes:
+            raise DataError(f"{origin}: the {name} set has a class that the training set lacks")
     called = _class_names(arrays["class_names"], classes, origin) if "class_names" in arrays else ()
     return Splits(train, parts["test"], classes, *statistics(train.images), parts.get("val"), called)
 
 
+def class_count(labels: Tensor, origin: str) -> int:
+    """Return the number of classes of training labels; raise `DataError` unless they are 0, 1, … and each of them occurs."""
+    found = torch.unique(labels)
+    if len(found) < 2:
+        raise DataError(f"{origin}: all training labels are {int(found[0])}; there is nothing to tell apart")
+    if int(found[-1]) != len(found) - 1:
+        missing = next(label for label, there in enumerate([*found.tolist(), -1]) if label != there)
+        raise DataError(
+            f"{origin}: labels go up to {int(found[-1])} and no training image has {missing}; classes are counted from 0"
+        )
+    return len(found)
+
+
 def statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and standard deviation of each colour, in units of the full range 0 … 1."""
+    """Return mean and standard deviation of each colour, in units of the full range 0 … 1.
+
+    Raise `DataError` where all pixels have one value.
+    """
+    if int(images.min()) == int(images.max()):
+        raise DataError(f"all pixels of the training images are {int(images.min())}")
     pixels = images.double().div(255).transpose(0, 1).flatten(1)
     return tuple(pixels.mean(1).tolist()), tuple(pixels.std(1).clamp_min(1e-6).tolist())
 
@@ -79,7 +99,7 @@ def _images(images: np.ndarray, labels: np.ndarray, origin: str, channels: Axis 
         log.warning("%s images are %s, with their channels last in the file", origin, _said(images))
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer) or len(labels) != len(images):
+    if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) != len(images):
         raise DataError(f"{origin} labels are not one integer for each image")
     if labels.min() < 0:
         raise DataError(f"{origin} labels are negative")
@@ -87,15 +107,15 @@ def _images(images: np.ndarray, labels: np.ndarray, origin: str, channels: Axis 
 
 
 def _axis(images: np.ndarray, origin: str, said: Axis | None) -> Axis:
-    """Return where the channels are: where the suite says, or where there can be one, three or four of them and no pixels."""
+    """Return where the channels are: where the suite says, or where alone there are one, three or four."""
     _, first, middle, last = images.shape
     if said is not None:
         return said
-    if first in _COLOURS and last not in _COLOURS:
+    if first in _COLOURS and not {middle, last} & {*_COLOURS}:
         return "first"
-    if last in _COLOURS and first not in _COLOURS:
+    if last in _COLOURS and not {first, middle} & {*_COLOURS}:
         return "last"
-    if middle == last and first != middle:
+    if middle == last and first != middle and first not in _COLOURS and last not in _COLOURS:
         return "first"
     raise DataError(
         f"{origin} images are {_said(images)}: do the channels come first or last? Say `channels: first` or `channels: last`"

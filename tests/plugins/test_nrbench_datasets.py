@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import pickle
+import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pydantic import ValidationError
 from scipy.io import savemat
 
 from nrbench import DataError, DataFile, Dataset, Splits, testing
@@ -458,7 +460,9 @@ def test_directories_that_say_what_is_tested_on(tmp_path: Path) -> None:
 def test_channels_last_and_labels_in_a_column(tmp_path: Path) -> None:
     """Images with their channels last are those with their channels first, and a column of labels is a row of them."""
     first = archive(
-        tmp_path, train_images=np.zeros((20, 3, 8, 8), np.uint8), test_images=np.ones((8, 3, 8, 8), np.uint8)
+        tmp_path,
+        train_images=np.eye(8, dtype=np.uint8)[None, None].repeat(20, 0).repeat(3, 1),
+        test_images=np.ones((8, 3, 8, 8), np.uint8),
     )
     assert first.load(Path()).input_shape == (3, 8, 8)
     pixels = np.random.default_rng(0).integers(0, 256, (20, 9, 8, 3), dtype=np.uint8)
@@ -467,7 +471,7 @@ def test_channels_last_and_labels_in_a_column(tmp_path: Path) -> None:
     ).load(Path())
     assert (last.train.images.numpy() == pixels.transpose(0, 3, 1, 2)).all()
     assert last.train.labels.tolist() == [index % 4 for index in range(20)]
-    unclear = np.zeros((20, 3, 8, 3), np.uint8)
+    unclear = np.random.default_rng(1).integers(0, 256, (20, 3, 8, 3), dtype=np.uint8)
     with pytest.raises(DataError, match="first or last"):
         archive(tmp_path, train_images=unclear, test_images=unclear[:8]).load(Path())
     said = archive(tmp_path, train_images=unclear, test_images=unclear[:8]).replace(channels="last").load(Path())
@@ -484,3 +488,140 @@ def test_a_validation_split_and_names_of_classes(tmp_path: Path) -> None:
     assert splits.class_names == ("a", "b", "c", "d")
     with pytest.raises(DataError, match="belong together"):
         archive(tmp_path, val_images=extra["val_images"]).load(Path())
+
+
+@pytest.mark.parametrize("shape", [(64, 1, 1), (28, 3, 3), (28, 4, 4), (3, 3, 28), (3, 28, 4)])
+def test_channels_that_may_be_on_either_side(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    """A shape that can be read in two ways is refused, whatever one would guess."""
+    pixels = np.random.default_rng(0).integers(0, 256, (20, *shape), dtype=np.uint8)
+    with pytest.raises(DataError, match="first or last"):
+        archive(tmp_path, train_images=pixels, test_images=pixels[:8]).load(Path())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"train_labels": np.zeros(20, int)}, "all training labels are 0"),
+        ({"train_labels": np.arange(20) % 2 * 7}, "labels go up to 7 and no training image has 1"),
+        ({"train_labels": np.arange(20) % 4 + 1}, "no training image has 0; classes are counted from 0"),
+        ({"train_labels": np.where(np.arange(20), np.arange(20) % 4, 2**40)}, "labels go up to 1099511627776"),
+        ({"train_labels": (np.arange(20) % 4).astype("m8[s]")}, "not one integer for each image"),
+        ({"train_images": np.full((20, 5, 6), 7, np.uint8)}, "all pixels of the training images are 7"),
+        (
+            {"val_images": np.ones((2, 4, 4), np.uint8), "val_labels": np.array([0, 1])},
+            "val images differ in shape from the training images",
+        ),
+    ],
+)
+def test_labels_and_pixels_that_nobody_has(tmp_path: Path, changes: dict[str, object], message: str) -> None:
+    """Classes are 0, 1, … and each of them occurs; images are not all of one colour; and what is said names the right part."""
+    with pytest.raises(DataError, match=message):
+        archive(tmp_path, **changes).load(Path())
+
+
+def folder_of(path: Path, **options: object) -> Folder:
+    return Folder.model_validate({"path": str(path), **options})
+
+
+def names(*classes: str, count: int = 8) -> list[str]:
+    return [f"{each}/{index}.png" for each in classes for index in range(count)]
+
+
+def test_directories_of_a_split_in_any_case_with_validation(tmp_path: Path) -> None:
+    """Train, Test and val are a training, a test and a validation set; nothing hidden is a class or an image."""
+    write_images(tmp_path, names("Train/a", "Train/b", "Test/a", "Test/b", "val/a", "val/b"))
+    write_images(tmp_path, names(".ipynb_checkpoints/a", "Train/.thumbnails", "Train/a/.cache"))
+    for number, path in enumerate(sorted(tmp_path.rglob("*.png"))):
+        Image.fromarray(np.full((8, 8, 3), number, np.uint8)).save(path)
+    splits = folder_of(tmp_path).load(Path())
+    assert splits.class_names == ("a", "b")
+    assert (len(splits.train), len(splits.test), len(splits.validation or ())) == (16, 16, 16)
+
+
+def test_a_link_to_a_class_is_followed(tmp_path: Path) -> None:
+    """A class that is a link to a directory elsewhere is a class like the others."""
+    write_images(tmp_path / "data", names("cats", count=30))
+    write_images(tmp_path / "elsewhere", names("birds", count=30))
+    (tmp_path / "data" / "birds").symlink_to(tmp_path / "elsewhere" / "birds")
+    for number, path in enumerate(sorted((tmp_path / "data").glob("*/*.png"))):
+        Image.fromarray(np.full((8, 8, 3), number, np.uint8)).save(path)
+    assert folder_of(tmp_path / "data").load(Path()).class_names == ("birds", "cats")
+    (tmp_path / "data" / "cats" / "again").symlink_to(tmp_path / "data")
+    with pytest.raises((DataError, ValidationError), match="met twice"):
+        folder_of(tmp_path / "data").load(Path())
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (names("train/a", "train/b", "val/a", "val/b"), "either they are classes, or a training, a test"),
+        (names("train/a", "train/b", "test/a", "test/b", "cats"), "either they are classes"),
+        ([*names("a", "b", count=40), "stray.png"], "stray.png in .* lies in the directory of no class"),
+        (names("a"), "has 1 directories with images"),
+        (names("train/a", "train/b", "test/c", "test/a"), "there are no train images of c"),
+        (names("a", "b", count=1), "there are no (train|test) images of"),
+    ],
+)
+def test_directories_that_are_no_classes(tmp_path: Path, made: list[str], message: str) -> None:
+    """What is neither classes nor splits of them is refused, with what was found."""
+    write_images(tmp_path, made)
+    for number, path in enumerate(sorted(tmp_path.rglob("*.png"))):
+        Image.fromarray(np.full((8, 8, 3), number, np.uint8)).save(path)
+    with pytest.raises(DataError, match=message):
+        folder_of(tmp_path).load(Path())
+
+
+def test_a_class_without_images(tmp_path: Path) -> None:
+    """A directory whose files are in no format that is read does not vanish without a word."""
+    write_images(tmp_path, names("a", "b", count=40))
+    (tmp_path / "birds").mkdir()
+    (tmp_path / "birds" / "1.jfif").write_bytes(b"")
+    with pytest.raises(DataError, match=r"birds has no images that are read, which are \.png"):
+        folder_of(tmp_path).load(Path())
+
+
+def test_training_images_that_are_tested_on(tmp_path: Path) -> None:
+    """A test set that is the training set again is refused."""
+    write_images(tmp_path, names("train/a", "train/b"))
+    shutil.copytree(tmp_path / "train", tmp_path / "test")
+    with pytest.raises(DataError, match=r"every test image in .* is a training image too"):
+        folder_of(tmp_path).load(Path())
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (Image.fromarray(np.arange(64, dtype=np.uint16).reshape(8, 8) * 1000), "pixels of more than 8 bits"),
+        (Image.fromarray(np.arange(64, dtype=np.int32).reshape(8, 8)), "pixels of more than 8 bits"),
+        (Image.new("RGBA", (8, 8), (255, 0, 0, 0)), "transparent pixels"),
+    ],
+)
+def test_pixels_without_a_plain_meaning(tmp_path: Path, image: Image.Image, message: str) -> None:
+    """Numbers of more than 8 bits and transparent pixels are refused: they would become white, or what nobody sees."""
+    write_images(tmp_path, names("a", "b", count=20))
+    image.save(tmp_path / "a" / "0.tif")
+    with pytest.raises(DataError, match=message):
+        folder_of(tmp_path).load(Path())
+
+
+def test_an_image_that_its_camera_turned(tmp_path: Path) -> None:
+    """A mark that says how the camera was held is obeyed, as every viewer does."""
+    write_images(tmp_path, names("train/a", "train/b", "test/a", "test/b"))
+    pixels = np.arange(64, dtype=np.uint8).reshape(8, 8) * 3
+    marks = Image.Exif()
+    marks[0x0112] = 3  # turned by 180°
+    for name in names("test/a"):
+        Image.fromarray(np.stack([pixels + int(Path(name).stem)] * 3, 2)).save(tmp_path / name, exif=marks)
+    found = folder_of(tmp_path).load(Path()).test
+    assert (found.images[found.labels == 0][0, 0].numpy() == pixels[::-1, ::-1]).all()
+
+
+def test_names_of_files_cannot_stand_for_others(tmp_path: Path) -> None:
+    """Two directories whose names and hashes read alike in a line have different fingerprints."""
+    digest = hashlib.sha256(b"1").hexdigest()
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "a.png").write_bytes(b"1")
+    (tmp_path / "one" / "b.png").write_bytes(b"1")
+    (tmp_path / "two" / f'a.png" {digest}\n"').mkdir(parents=True)
+    (tmp_path / "two" / f'a.png" {digest}\n"' / "b.png").write_bytes(b"1")
+    assert ImageFolder.hashed(tmp_path / "one") != ImageFolder.hashed(tmp_path / "two")
