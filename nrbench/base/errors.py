@@ -15,6 +15,20 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(letter if letter.isprintable() else " " for letter in text)
 
 
+LONGEST = 2000
+"""Letters of a message that are kept."""
+
+
+def told(error: BaseException) -> str:
+    """Return the kind and the message of an exception, whatever it is: its text may raise, be no text, or have no end."""
+    try:
+        text = str(error).encode(errors="backslashreplace").decode()
+    except BaseException:  # a text that raises is its author's own fault too
+        text = "its text cannot be shown"
+    text = f"{type(error).__name__}: {text}"
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """A place in a text: its file (or the flag it came from), and line and column counted from 1."""

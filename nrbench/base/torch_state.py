@@ -22,6 +22,77 @@ def _set_deterministic(value: tuple[bool, bool]) -> None:
     torch._C._set_deterministic_algorithms(value[0], warn_only=value[1])
 
 
+def _autocast() -> tuple[Any, ...]:
+    kinds = ("cpu", "cuda")
+    return (
+        *(torch.is_autocast_enabled(kind) for kind in kinds),
+        *(torch.get_autocast_dtype(kind) for kind in kinds),
+        torch.is_autocast_cache_enabled(),
+    )
+
+
+def _set_autocast(value: tuple[Any, ...]) -> None:
+    for kind, enabled, dtype in zip(("cpu", "cuda"), value[:2], value[2:4], strict=True):
+        torch.set_autocast_enabled(kind, enabled)
+        torch.set_autocast_dtype(kind, dtype)
+    torch.set_autocast_cache_enabled(value[4])
+
+
+_HOOKS = [
+    value
+    for name, value in vars(torch.nn.modules.module).items()
+    if name.startswith("_global") and isinstance(value, dict)
+]
+
+
+def _hooks() -> list[dict[Any, Any]]:
+    return [dict(hooks) for hooks in _HOOKS]
+
+
+def _set_hooks(value: list[dict[Any, Any]]) -> None:
+    for hooks, were in zip(_HOOKS, value, strict=True):
+        hooks.clear()
+        hooks.update(were)
+
+
+def _put_back_functions(value: dict[str, Any]) -> None:
+    now = vars(torch.nn.functional)
+    now.clear()
+    now.update(value)
+
+
+def _leave_modes(count: int) -> None:
+    while torch._C._len_torch_function_stack() > count:
+        torch._C._pop_torch_function_stack()
+
+
+_ENTERED: list[Any] = []
+
+
+def _set_inference(value: bool) -> None:
+    _ENTERED.append(torch._C._InferenceMode(value))  # it lasts as long as this object
+
+
+_PRECISE = [(kind, of) for kind in ("mkldnn", "cuda") for of in ("all", "conv", "matmul", "rnn")]
+_HAS_PRECISIONS = hasattr(torch._C, "_get_fp32_precision_getter")  # torch 2.9
+
+
+def _precisions() -> list[str]:
+    return [torch._C._get_fp32_precision_getter(*each) for each in _PRECISE] if _HAS_PRECISIONS else []
+
+
+def _set_precisions(value: list[str]) -> None:
+    for each, precision in zip(_PRECISE, value, strict=_HAS_PRECISIONS):
+        torch._C._set_fp32_precision_setter(*each, precision)
+
+
+def _precision() -> str | None:
+    try:
+        return torch._C._get_float32_matmul_precision()
+    except RuntimeError:  # the newer switches contradict it, which are put back first
+        return None
+
+
 # torch's own C functions where there are any: all of these are read twice at every draw (14 µs by the public names)
 _SWITCHES: dict[str, Switch] = {
     "the default type": (torch.get_default_dtype, torch.set_default_dtype),
@@ -30,7 +101,13 @@ _SWITCHES: dict[str, Switch] = {
     "deterministic mode": (_deterministic, _set_deterministic),
     "whether gradients are recorded": (torch.is_grad_enabled, torch.set_grad_enabled),
     "oneDNN": (torch._C._get_mkldnn_enabled, torch._C._set_mkldnn_enabled),
-    "the precision of products": (torch._C._get_float32_matmul_precision, torch._C._set_float32_matmul_precision),
+    "the precisions of float32": (_precisions, _set_precisions),
+    "the precision of products": (_precision, torch._C._set_float32_matmul_precision),
+    "autocast": (_autocast, _set_autocast),
+    "hooks on all modules": (_hooks, _set_hooks),
+    "torch.nn.functional": (lambda: dict(vars(torch.nn.functional)), _put_back_functions),
+    "the modes of torch's functions": (torch._C._len_torch_function_stack, _leave_modes),
+    "inference mode": (torch.is_inference_mode_enabled, _set_inference),
     "cuDNN": (torch._C._get_cudnn_enabled, torch._C._set_cudnn_enabled),
     "cuDNN's search": (torch._C._get_cudnn_benchmark, torch._C._set_cudnn_benchmark),
     "TF32 in convolutions": (torch._C._get_cudnn_allow_tf32, torch._C._set_cudnn_allow_tf32),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from nrbench.base.component import Frozen
+from nrbench.base.errors import told
 from nrbench.families.claim import Claim, Evidence, Verdict
 from nrbench.families.row import BatchNorm, Row
 from nrbench.suite.suite import Benchmark
@@ -45,6 +46,8 @@ def claim_rows(
 
 def _verdict(claim: Claim, evidence: Evidence) -> Verdict:
     try:
-        return claim.verdict(evidence)
-    except Exception as error:  # a plugin's own: its claim is undecided, and the rest of the board stands
-        return Verdict(reason=f"{type(error).__name__}: {error}")
+        return Verdict.model_validate(claim.verdict(evidence))
+    except BaseException as error:  # a plugin's own: its claim is undecided, and the rest of the board stands
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        return Verdict(reason=told(error))

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from nrbench.base.chance import generator
 from nrbench.base.component import Component
-from nrbench.base.errors import DataError, NrbenchError
+from nrbench.base.errors import DataError, NrbenchError, told
+from nrbench.base.torch_state import unchanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,11 @@ class Dataset(Component, family="datasets", singular="data set"):
         """What a reader of the leaderboard should know of this data; nothing by default."""
         return ""
 
+    @property
+    def by_content(self) -> bool:
+        """Whether what it loads is in its key by its content; if it is not, other images are told from those of results."""
+        return True
+
     @abstractmethod
     def load(self, root: Path) -> Splits:
         """Return the images, read from below the data directory `root` where they are not part of a package.
@@ -123,12 +129,13 @@ class Dataset(Component, family="datasets", singular="data set"):
 def load_splits(dataset: Dataset, root: Path) -> Splits:
     """Return a data set's images; the last two are remembered. Raise `DataError` whatever is wrong with them."""
     try:
-        splits = dataset.load(root)
+        with unchanged(dataset.name):
+            splits = dataset.load(root)
         splits.check()
-    except NrbenchError:
+    except (NrbenchError, KeyboardInterrupt):
         raise
-    except Exception as error:
-        raise DataError(f"the data set {dataset.name} cannot be loaded: {type(error).__name__}: {error}") from error
+    except BaseException as error:  # an exit, or an exception of a plugin's own that is no Exception
+        raise DataError(f"the data set {dataset.name} cannot be loaded: {told(error)}") from error
     return splits
 
 

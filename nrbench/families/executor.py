@@ -11,7 +11,7 @@ from multiprocessing import parent_process
 from typing import Generic, Literal, TypeVar
 
 from nrbench.base.component import Component
-from nrbench.base.errors import DataError, MissingError, NrbenchError, StoreError
+from nrbench.base.errors import LONGEST, DataError, MissingError, NrbenchError, StoreError, told
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -34,15 +34,15 @@ class Failure:
     @classmethod
     def of(cls, error: BaseException) -> Failure:
         """Describe an exception; running out of memory is told apart."""
-        try:
-            text = str(error).encode(errors="backslashreplace").decode()
-        except BaseException:  # a text that raises is the component's own too
-            text = "its text cannot be shown"
-        message = f"{type(error).__name__}: {text}"
+        message = told(error)
         hungry = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
         kind: FailureKind = "out_of_memory" if hungry or "DefaultCPUAllocator" in message else "error"
         refusal = error if isinstance(error, StoreError | DataError | MissingError) else None
-        trace = "".join(traceback.format_exception(error)).encode(errors="backslashreplace").decode()
+        try:
+            trace = "".join(traceback.format_exception(error)).encode(errors="backslashreplace").decode()
+        except BaseException:  # a SyntaxError with odd fields cannot be formatted
+            trace = message
+        trace = trace[-20 * LONGEST :]
         return cls(kind, message, trace, refusal=refusal)
 
 

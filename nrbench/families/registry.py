@@ -16,7 +16,8 @@ import pluggy
 
 import nrbench.families.hookspecs
 from nrbench.base.component import Component, families, family_of
-from nrbench.base.errors import NameLookupError, did_you_mean
+from nrbench.base.errors import NameLookupError, did_you_mean, told
+from nrbench.base.torch_state import unchanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +112,12 @@ def load_registry(*, entry_points: bool = True, extra: Iterable[object] = ()) ->
     entries: list[Entry] = []
     for plugin, source in [*(_installed() if entry_points else ()), *map(_given, extra)]:
         try:
-            with redirect_stdout(sys.stderr):  # what a plugin prints is no result of ours
+            with redirect_stdout(sys.stderr), unchanged(plugin.name):  # what a plugin prints is no result of ours
                 classes = _components(source.load() if isinstance(source, EntryPoint) else source, plugin.name)
-        except (Exception, SystemExit) as error:
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            reason = " ".join(told(error).split())[:200]
             plugins.append(Plugin(plugin.name, plugin.distribution, plugin.version, reason))
             continue
         plugins.append(plugin)

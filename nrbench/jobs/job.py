@@ -141,7 +141,8 @@ def _chosen_weights(
             if not finite:
                 record.diverge()
                 return {}
-            weights = trained.weights()
+            with unchanged(record.training.method.name, generators=False):
+                weights = trained.weights()
             numbers = measured(weights, selecting.probes()) if trained.epoch else {}
             record.add(trained, weights, measured=numbers, seconds=seconds, keep=keep)
             if not selecting.left:

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from nrbench.base.chance import TrainingChance, derive, seed_torch
+from nrbench.base.torch_state import unchanged
 from nrbench.families.analog import Layout
+from nrbench.families.displacement import check_displacement
 from nrbench.families.method import Method, own_optimizer, reestimates
-from nrbench.families.network import CALIBRATION_BATCH, copy_into, estimated_statistics, stored_tensors
+from nrbench.families.network import CALIBRATION_BATCH, copy_into, estimated_statistics, same, stored_tensors
 from nrbench.families.step import Clock, Criterion, State, Step
 from nrbench.jobs.batches import Batches
 from nrbench.jobs.data import Data
@@ -57,13 +59,17 @@ class Trained:
         judged = stored_tensors(self.model)
         chosen = self.training.method.evaluation_weights(self.state)
         if chosen is not None:
+            check_displacement(judged, {n: t for n, t in chosen.items() if n not in self.layout.computed})
             judged |= {name: tensor for name, tensor in chosen.items() if name not in self.layout.computed}
             judged |= {other: judged[first] for other, first in self.layout.aliases.items() if other in judged}
             if reestimates(self.training.method):
                 images = torch.split(self.data.calibration.images, CALIBRATION_BATCH)
                 cast = autocast(self.training.recipe, self.data.device)
                 judged |= estimated_statistics(self.model, judged, map(self.data.normalise, images), cast)
-        return {name: _copy(tensor) for name, tensor in judged.items()}
+        copies = {name: _copy(tensor) for name, tensor in judged.items()}
+        if wrong := [name for name, tensor in copies.items() if not tensor.isfinite().all()]:
+            raise ValueError(f"{wrong[0]} is not finite in what {self.training.method.name} is to be judged with")
+        return copies
 
     def checkpoint(self, weights: dict[str, Tensor]) -> Checkpoint:
         """Return a copy of everything the rest of the training depends on; `weights` are those to be judged."""
@@ -116,12 +122,16 @@ def train(training: Training, data: Data, *, checkpoint: Checkpoint | None = Non
         fewest=2 if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules()) else 1,
     )
 
+    if not any(recipe.lr_schedule(number / total) for number in range(total)):
+        raise ValueError("the learning rate is 0 in every step, so that nothing would be trained")
     for epoch in range(checkpoint.epoch + 1 if checkpoint else 1, training.epochs + 1):
+        before, fastest = {name: p.detach().clone() for name, p in model.named_parameters()}, 0.0
         model.train()
         loss = torch.zeros((), device=data.device)
         passes = 0.0
         for number, batch in enumerate(batches.epoch(epoch), start=(epoch - 1) * len(batches)):
             lr = mover.lr * recipe.lr_schedule(number / total)
+            fastest = max(fastest, lr)
             step = new_step(
                 images=batch.images,
                 labels=batch.labels,
@@ -133,7 +143,9 @@ def train(training: Training, data: Data, *, checkpoint: Checkpoint | None = Non
             loss += _made(step, method, recipe) * len(batch.labels)
             passes += step.passes
         model.eval()
-        finite = torch.stack([p.detach().isfinite().all() for p in model.parameters()]).all()
+        if fastest and same(dict(model.named_parameters()), before):
+            raise ValueError(f"not one weight moved in epoch {epoch}: {method.name} or {mover.name} trains nothing")
+        finite = torch.stack([each.isfinite().all() for each in stored_tensors(model).values()]).all()
         loss = loss.where(finite, float("nan"))  # the last step is in no loss
         yield now(epoch=epoch, loss=loss.item() / len(data.train), passes_per_step=passes / len(batches))
 
@@ -143,8 +155,8 @@ def _made(step: Step, method: Method, recipe: Recipe) -> Tensor:
     for group in step.optimizer.param_groups:
         group["lr"] = step.clock.lr
     loss = method.backward(step)
-    if not step.passes:
-        raise ValueError(f"{method.name} made no pass over a batch, so that nothing would be trained")
+    if not step.passes or all(p.grad is None for p in step.model.parameters()):
+        raise ValueError(f"{method.name} left no gradient of a batch, so that nothing would be trained")
     step.finish()
     if recipe.clip_norm is not None:
         nn.utils.clip_grad_norm_(step.model.parameters(), recipe.clip_norm)
@@ -162,7 +174,8 @@ def initial_model(training: Training, data: Data) -> nn.Module:
     """Return the network of a training at epoch 0: its weights depend on backbone and seed alone."""
     seed_torch(derive("initial weights", training.seed) & 0xFFFF_FFFF, data.device)
     channels, height, width = data.train.images.shape[1:]
-    built = training.backbone.build(num_classes=data.num_classes, input_shape=(channels, height, width))
+    with unchanged(training.backbone.name, generators=False):
+        built = training.backbone.build(num_classes=data.num_classes, input_shape=(channels, height, width))
     built.eval()
     memory_format = torch.channels_last if training.recipe.channels_last else torch.contiguous_format
     model: nn.Module = built.to(device=data.device, memory_format=memory_format)  # type: ignore[call-overload]
