@@ -8,6 +8,7 @@ from .base.component import Component as Component
 from .base.component import DataFile as DataFile
 from .base.component import Finding as Finding
 from .base.component import Frozen as Frozen
+from .base.component import TableFile as TableFile
 from .base.component import parameter as parameter
 from .base.csv import csv_models as csv_models
 from .base.errors import DataError as DataError

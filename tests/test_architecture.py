@@ -17,7 +17,7 @@ from nrbench import load_registry
 
 ROOT = Path(__file__).parent.parent
 ORDER = {
-    "base": "errors component csv chance torch_state statistics disk log",
+    "base": "errors disk component csv chance torch_state statistics log",
     "families": "hookspecs registry computed displacement analog schedule scale noise optimizer step method backbone dataset "
     "network probe selection executor row claim sheet section",
     "suite": "reference table recipe cell given suite yaml sweeps layers passes trial facts locked check read schema describe",

@@ -7,7 +7,6 @@ import json
 from abc import ABC
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
-from errno import EINVAL
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, Self, get_args, get_origin
@@ -25,6 +24,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
+from nrbench.base import disk
 from nrbench.base.errors import DataError, NameLookupError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
@@ -190,6 +190,9 @@ class DataFile(Frozen):
     In a suite it is written as a path, relative to the file that it stands in.
     """
 
+    largest: ClassVar[int] = 2**35
+    """Bytes that are read; a larger file is refused."""
+
     path: str
     sha256: str
 
@@ -216,9 +219,7 @@ class DataFile(Frozen):
     @classmethod
     def hashed(cls, path: Path) -> str:
         """Return the hash of what is at a path; raise `OSError` if it cannot be read."""
-        if path.exists() and not path.is_file():
-            raise OSError(EINVAL, "it is no regular file")
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return hashlib.sha256(disk.content(path, largest=cls.largest)).hexdigest()
 
     def check_content(self, parse: Callable[[bytes], object]) -> None:
         """Parse the content to see whether it is right; raise `ValueError` with the path where it is not.
@@ -236,12 +237,18 @@ class DataFile(Frozen):
     def read(self) -> bytes:
         """Return the content; raise `DataError` when it is gone or is no longer what was validated."""
         try:
-            content = Path(self.path).read_bytes()
+            content = disk.content(Path(self.path), largest=self.largest)
         except OSError as error:
             raise DataError(f"cannot read {self.path}: {error.strerror}") from error
         if hashlib.sha256(content).hexdigest() != self.sha256:
             raise DataError(f"{self.path} has changed since the suite was read")
         return content
+
+
+class TableFile(DataFile):
+    """A file with a table of numbers."""
+
+    largest: ClassVar[int] = 2**24
 
 
 def parameter(component: BaseModel, path: str) -> Any:

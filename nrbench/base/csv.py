@@ -12,6 +12,9 @@ from pydantic import ValidationError
 from nrbench.base.component import Frozen
 
 Model = TypeVar("Model", bound=Frozen)
+MOST_ROWS = 100_000
+MOST_TOLD = 10
+"""Lines that are wrong of which it is said in what."""
 
 
 def csv_models(content: bytes, model: type[Model]) -> tuple[Model, ...]:
@@ -29,9 +32,19 @@ def csv_models(content: bytes, model: type[Model]) -> tuple[Model, ...]:
     required = {name for name, info in fields.items() if info.is_required()}
     if not required <= set(header) <= set(fields) or len(set(header)) < len(header):
         raise ValueError(f"its first line should be {','.join(fields)}, not {','.join(header) or 'nothing'}")
-    if not rows:
-        raise ValueError("it has no numbers")
-    return tuple(_model(model, header, row, number) for number, row in rows)
+    if not rows or len(rows) > MOST_ROWS:
+        raise ValueError(f"it has {len(rows):,} lines of numbers; there should be 1 to {MOST_ROWS:,}")
+    found: list[Model] = []
+    wrong: list[str] = []
+    for number, row in rows:
+        try:
+            found.append(_model(model, header, row, number))
+        except ValueError as error:
+            wrong.append(str(error))
+    if wrong:
+        more = f"; and {len(wrong) - MOST_TOLD} more lines" if len(wrong) > MOST_TOLD else ""
+        raise ValueError("; ".join(wrong[:MOST_TOLD]) + more)
+    return tuple(found)
 
 
 _PLAIN = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -55,6 +68,10 @@ def _values(line: str, number: int) -> list[str]:
 def _model(model: type[Model], header: list[str], row: list[str], number: int) -> Model:
     if len(row) != len(header):
         raise ValueError(f"line {number} has {len(row)} values, not {len(header)}")
+    required = {name for name, info in model.model_fields.items() if info.annotation is float}
+    for name, value in zip(header, row, strict=True):
+        if not value and name in required:
+            raise ValueError(f"line {number}: {name}: nothing is written there")
     for value in row:
         if not _PLAIN.fullmatch(value) and _is_number(value):
             raise ValueError(f"line {number}: {value!r} is no plain number: digits 0 to 9, a point, an exponent")

@@ -22,25 +22,39 @@ from nrbench.base.errors import StoreError
 STEPS = ("make_directory", "put", "synchronise", "rename", "unlink", "add")
 Wait = Literal["name", "content", "nothing"]
 _DRAFT = "writing"
-_PLAIN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-"""Neither follow a link nor wait for the other end of a pipe."""
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0)
+"""Do not wait for the other end of a pipe."""
+_PLAIN = getattr(os, "O_NOFOLLOW", 0) | _AT_ONCE
+"""Nor follow a link."""
 _HOST = socket.gethostname().replace(".", "_")
 
 
-def read(path: Path) -> bytes | None:
+LARGEST = 2**36
+"""Bytes of a file that is read; more is no file of weights or results."""
+
+
+def content(path: Path, *, largest: int = LARGEST, follow: bool = True) -> bytes:
+    """Return what a regular file holds; raise `OSError` for anything else, and for one that is too large, and never wait."""
+    descriptor = os.open(path, os.O_RDONLY | (_PLAIN if not follow else _AT_ONCE))
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        if status.st_size > largest:
+            raise OSError(errno.EFBIG, f"it has {status.st_size:,} bytes, more than {largest:,}")
+        return file.read() or b""
+
+
+def read(path: Path, *, largest: int = LARGEST) -> bytes | None:
     """Return a regular file's content, None when there is no such file.
 
     What is in a directory of results may be anybody's: a link is not followed, and nothing else than a file is opened.
     """
     with _reported(path):
         try:
-            descriptor = os.open(path, os.O_RDONLY | _PLAIN)
+            return content(path, largest=largest, follow=False)
         except FileNotFoundError:
             return None
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise OSError(errno.EINVAL, "it is no regular file")
-            return file.read()
 
 
 def inside(root: Path, path: Path) -> Path:
@@ -51,6 +65,13 @@ def inside(root: Path, path: Path) -> Path:
         if parent.is_symlink():
             raise StoreError(f"{parent} is a link, which is not followed")
     raise StoreError(f"{path} is not inside {root}")
+
+
+def check_no_links(*paths: Path) -> None:
+    """Raise `StoreError` for a directory that is a link: what is written into it would be somewhere else."""
+    for path in paths:
+        if path.is_symlink():
+            raise StoreError(f"{path} is a link, which is not followed; where results go is for -o to say")
 
 
 def write(path: Path, content: bytes, *, wait: Wait = "name") -> None:
@@ -108,7 +129,7 @@ def is_alive(pid: int) -> bool:
     """Whether a process of this host is running."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True
@@ -158,6 +179,8 @@ def add(path: Path, line: str) -> None:
 def _reported(path: Path) -> Iterator[None]:
     try:
         yield
+    except MemoryError as error:
+        raise StoreError(f"{path} does not fit into memory") from error
     except OSError as error:
         raise StoreError(f"cannot write or read {path}: {error.strerror or error}{_room(path)}") from error
 

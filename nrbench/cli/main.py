@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import traceback
+from contextlib import suppress
 from importlib import import_module
 from keyword import iskeyword
 from pathlib import Path
@@ -101,8 +102,9 @@ def main() -> None:
 
 def _complain(text: str) -> None:
     """Write what is wrong to standard error, a line at a time."""
-    for line in text.splitlines():
-        click.echo(printable(line), err=True)
+    with suppress(OSError):  # there is nobody to tell
+        for line in text.splitlines():
+            click.echo(printable(line), err=True)
 
 
 def _prepare_output() -> None:

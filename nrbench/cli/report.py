@@ -11,6 +11,7 @@ import click
 import nrbench
 from nrbench import jobs, report
 from nrbench import suite as suites
+from nrbench.base import disk
 from nrbench.base.errors import UsageError
 from nrbench.cli import options
 from nrbench.cli.arguments import asked_suite
@@ -40,6 +41,7 @@ def command(suite: str, out: Path, settings: Sequence[str], device: str, as_json
         loaded = asked_suite(suite, settings, device)
         folder = out / loaded.name
     store = jobs.Store(folder.parent / "store")
+    disk.check_no_links(folder, store.root, folder / "figures")
     page = report.write_reports(nrbench.Leaderboard.of(loaded, store), loaded, store, folder)
     if as_json:
         sys.stdout.buffer.write(page.board.json_bytes())

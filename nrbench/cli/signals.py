@@ -11,11 +11,13 @@ from types import FrameType
 from nrbench.base.errors import StoppedError
 
 _SECOND_SIGNAL = 130
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""What asks a run to stop: Ctrl-C, an orderly end, a terminal that is gone."""
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Turn the first SIGINT or SIGTERM into `StoppedError`; a second one ends the process with exit code 130."""
+    """Turn the first of the `SIGNALS` into `StoppedError`; a second one ends the process with exit code 130."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         for each in before:
@@ -25,7 +27,7 @@ def stoppable() -> Iterator[None]:
     def leave(number: int, frame: FrameType | None) -> None:
         os._exit(_SECOND_SIGNAL)
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, stop) for number in SIGNALS}
     try:
         yield
     except KeyboardInterrupt:

@@ -23,7 +23,7 @@ from nrbench.cli.console import console
 def command(suite: str, out: Path, settings: Sequence[str], device: str, as_json: bool) -> None:
     """Say how far a suite is, also while another process runs it."""
     loaded = asked_suite(suite, settings, device)
-    found = jobs.status(loaded, jobs.Store(out / "store"), out / loaded.name / jobs.LOG)
+    found = jobs.status(loaded, jobs.Store(out / "store", untouched=True), out / loaded.name / jobs.LOG)
     if as_json:
         click.echo(json.dumps(found.model_dump(mode="json"), indent=2, ensure_ascii=False))
     else:

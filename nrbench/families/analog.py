@@ -17,7 +17,7 @@ from torch.nn.modules.conv import _ConvNd
 from nrbench.base.component import Frozen
 from nrbench.base.errors import did_you_mean
 from nrbench.families.computed import Computed, changed, ends_of
-from nrbench.families.displacement import Weights, moved
+from nrbench.families.displacement import Weights, check_displacement, moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +173,7 @@ def forward_at(
 
 
 def _sum(weight: Tensor, *, delta: Tensor, scale: float) -> Tensor:
+    check_displacement({"a computed weight": weight}, {"a computed weight": delta})
     return torch.add(weight, delta, alpha=scale)
 
 

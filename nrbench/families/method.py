@@ -141,7 +141,10 @@ def _delta(
     perturbation: Perturbation | NoiseModel, weights: NetworkWeights, gradient: Weights | None, chance: Chance
 ) -> Weights:
     if isinstance(perturbation, NoiseModel):
+        written = [weight._version for weight in weights.values()]
         delta = perturbation.displacement(weights, chance=chance)
+        if [weight._version for weight in weights.values()] != written:
+            raise ValueError(f"{perturbation.name} wrote to the weights it was given")
         if not (delta or perturbation.clean) and (perturbation.random or not weights.layout.layers):
             raise ValueError("nothing of this network lies on the device, so that no noise can move it")
         return delta

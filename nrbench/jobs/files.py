@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
-from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
 from nrbench.base import disk
 from nrbench.base.component import canonical_json
+from nrbench.base.errors import told
 
 log = logging.getLogger(__name__)
 Model = TypeVar("Model")
+LARGEST = 2**28
+"""Bytes of a document; a training of 100,000 epochs has 30 MB."""
 
 
 def write_json(path: Path, value: Any, *, wait: disk.Wait = "name") -> None:
@@ -28,7 +30,7 @@ def write_json(path: Path, value: Any, *, wait: disk.Wait = "name") -> None:
 
 def read_json(path: Path, model: TypeAdapter[Model], *, aside: bool = True) -> Model | None:
     """Return the checked content of a file, None when it is absent or, after moving it `aside`, damaged."""
-    content = disk.read(path)
+    content = disk.read(path, largest=LARGEST)
     if content is None:
         return None
     head, _, body = content.partition(b"\n")
@@ -62,8 +64,8 @@ def read_tensors(path: Path, sha256: str) -> dict[str, Tensor] | None:
         return None
     try:
         return load(content)
-    except SafetensorError as error:
-        set_aside(path, str(error))
+    except Exception as error:  # safetensors' own, and what torch makes of types and shapes that it has not
+        set_aside(path, told(error))
         return None
 
 

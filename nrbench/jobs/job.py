@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from nrbench.base.chance import Chips
-from nrbench.base.errors import StoreError
+from nrbench.base.errors import NrbenchError, StoreError, told
 from nrbench.base.log import Event, RunLog, Watcher
 from nrbench.base.torch_state import unchanged
 from nrbench.families.analog import Layout
@@ -164,8 +164,11 @@ def _epochs(record: Record, data: Data) -> Iterator[tuple[Trained, float]]:
     epochs = train(record.training, data, checkpoint=record.resumed())
     while True:
         start = time.perf_counter()
-        with unchanged(record.training.method.name, generators=False):
-            trained = next(epochs, None)
+        try:
+            with unchanged(record.training.method.name, generators=False):
+                trained = next(epochs, None)
+        except NrbenchError as error:  # a method's own refuses this training, and no other
+            raise RuntimeError(told(error)) from error
         if trained is None:
             return
         yield trained, time.perf_counter() - start

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nrbench.base import disk
@@ -22,11 +22,23 @@ def captured(path: Path | None) -> Iterator[None]:
 
     The file is there if something was printed, also when the process is killed.
     """
-    if path is None or multiprocessing.parent_process() is None:
-        yield
-        return
+    streams, folder = (sys.stdout, sys.stderr), os.open(".", os.O_RDONLY)
+    try:
+        if path is None or multiprocessing.parent_process() is None:
+            yield
+        else:
+            with _sent_to(path):
+                yield
+    finally:  # whatever the job made of them
+        sys.stdout, sys.stderr = streams
+        os.fchdir(folder)
+        os.close(folder)
+
+
+@contextmanager
+def _sent_to(path: Path) -> Iterator[None]:
     disk.append(path, "")
-    saved = [os.dup(number) for number in (1, 2)]
+    saved = [_duplicate(number) for number in (1, 2)]
     target = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0))
     done = threading.Event()
     follower = threading.Thread(target=_bound, args=(path, target, done), daemon=True)
@@ -36,8 +48,9 @@ def captured(path: Path | None) -> Iterator[None]:
         follower.start()
         yield
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(AttributeError, ValueError, OSError):  # it is closed, or there is none
+                stream.flush()
         done.set()
         for number, original in zip((1, 2), saved, strict=True):
             os.dup2(original, number)
@@ -47,6 +60,18 @@ def captured(path: Path | None) -> Iterator[None]:
         os.close(target)
         if size == 0:
             disk.remove(path)
+
+
+def _duplicate(number: int) -> int:
+    """Return another name of standard output or error; what is closed is /dev/null from here on."""
+    try:
+        return os.dup(number)
+    except OSError:
+        opened = os.open(os.devnull, os.O_WRONLY)
+        if opened != number:
+            os.dup2(opened, number)
+            os.close(opened)
+        return os.dup(number)
 
 
 def _bound(path: Path, target: int, done: threading.Event) -> None:

@@ -69,16 +69,19 @@ class Options:
     force: bool = False
     retry_failed: bool = False
 
+    def __post_init__(self) -> None:
+        """Fix where results go and data is, whatever a plugin makes of the working directory."""
+        object.__setattr__(self, "out", Path(self.out).absolute())
+        object.__setattr__(self, "data", self.data if self.data is None else Path(self.data).absolute())
+
     @property
     def store(self) -> Store:
         """Where results are kept."""
-        return Store(Path(self.out) / "store")
+        return Store(self.out / "store")
 
     @property
     def data_root(self) -> Path:
         """Where data sets are kept."""
         return (
-            Path(self.data)
-            if self.data
-            else Path(os.environ.get("NRBENCH_DATA_DIR") or user_cache_path("nrbench") / "data")
+            self.data if self.data else Path(os.environ.get("NRBENCH_DATA_DIR") or user_cache_path("nrbench") / "data")
         )

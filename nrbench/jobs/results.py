@@ -52,9 +52,9 @@ class CellResult(Frozen):
     """The epoch that was judged."""
     clean_correct: int = Field(ge=0)
     """Right answers of the same weights without noise."""
-    displacement_norm: float | None
+    displacement_norm: Annotated[float, Field(ge=0)] | None
     """‖δ‖, mean over the draws; None when the weights are not finite."""
-    weight_norm: float | None
+    weight_norm: Annotated[float, Field(ge=0)] | None
     """‖w‖ over all weights."""
     training: Key
     """The key of its training, which the judged weights are stored under."""
@@ -77,8 +77,8 @@ class CellResult(Frozen):
             raise ValueError(f"epoch {self.epoch} of {self.epochs} was judged")
         return self
 
-    def against(self, cell: Cell) -> str:
-        """Return in what it is not the result of a cell; nothing where it is."""
+    def against(self, cell: Cell, *, images: int | None = None) -> str:
+        """Return in what it is not the result of a cell, judged on so many images if that is known; nothing where it is."""
         training = cell.training
         if self.training != training.key:
             return "it is of another training"
@@ -86,6 +86,10 @@ class CellResult(Frozen):
             return f"it has {len(self.correct)} draws and not {cell.draws}"
         if self.status == "ok" and self.epochs != training.epochs:
             return f"it has {self.epochs} epochs and not {training.epochs}"
+        if self.status == "ok" and training.epochs and not self.epoch:
+            return "it judged a network that was not trained"
+        if images is not None and self.images != images:
+            return f"it is about {self.images} images and not {images}"
         return ""
 
 

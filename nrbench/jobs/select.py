@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from math import isfinite
 
 from nrbench.families.executor import Failure, attempt
 from nrbench.families.probe import Probe, Scoring
@@ -40,16 +41,22 @@ class Selecting:
     def blame(self, measured: Mapping[str, dict[str, float] | Failure]) -> dict[str, dict[str, float]]:
         """Return what was measured, by the probe's fingerprint; cells whose probe failed have failed from here on."""
         for cell, scoring in self.left.items():
-            if scoring is not None and isinstance(failure := measured.get(scoring.fingerprint), Failure):
-                self.failures[cell] = failure
-        return {probe: numbers for probe, numbers in measured.items() if not isinstance(numbers, Failure)}
+            if scoring is None:
+                continue
+            found = measured.get(scoring.fingerprint)
+            if isinstance(found, Failure):
+                self.failures[cell] = found
+            elif found is not None and not _is_count(found.get("correct")):
+                self.failures[cell] = Failure(
+                    "error", f"{scoring.name} measured {found!r}, which has no count of right answers"
+                )
+        return {probe: n for probe, n in measured.items() if not isinstance(n, Failure) and _is_count(n.get("correct"))}
 
     def choose(self, epochs: Sequence[EpochRecord]) -> dict[Cell, int]:
         """Return the epoch chosen for each cell among those there are, 0 if there are none."""
         chosen = {}
         for cell, scoring in self.left.items():
-            scores = [None if scoring is None else correct(scoring, epoch) for epoch in epochs]
-            choice = attempt(partial(_chosen, cell.selection), scores)
+            choice = attempt(partial(_chosen_by, cell.selection, scoring), epochs)
             if isinstance(choice, Failure):
                 self.failures[cell] = choice
             else:
@@ -57,11 +64,21 @@ class Selecting:
         return chosen
 
 
+def _chosen_by(selection: Selection, scoring: Scoring | None, epochs: Sequence[EpochRecord]) -> int:
+    return _chosen(selection, [None if scoring is None else correct(scoring, epoch) for epoch in epochs])
+
+
 def _chosen(selection: Selection, scores: Sequence[int | None]) -> int:
     choice = selection.choose(scores) if scores else 0
+    if type(choice) is not int:
+        raise TypeError(f"{selection.name} chose {choice!r}, which is no number of an epoch")
     if not min(1, len(scores)) <= choice <= len(scores):
         raise ValueError(f"{selection.name} chose epoch {choice} of {len(scores)}")
     return choice
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int | float) and isfinite(value) and value >= 0 and value == int(value)
 
 
 def correct(scoring: Scoring, epoch: EpochRecord) -> int:

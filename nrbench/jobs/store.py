@@ -35,7 +35,7 @@ class EpochRecord(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _from_before_probes(cls, value: Any) -> Any:
-        if isinstance(value, dict) and "scores" in value:
+        if isinstance(value, dict) and isinstance(value.get("scores"), dict):
             scores = {probe: {"correct": correct} for probe, correct in value["scores"].items()}
             return {key: item for key, item in value.items() if key != "scores"} | {"measured": scores}
         return value
@@ -85,6 +85,7 @@ class Store:
         self.root, self._untouched = root, untouched
         self._inside: set[str] = set()
         self._cells: dict[str, Path] = {}
+        self._images: dict[str, int | None] = {}
 
     def _checked(self, folder: str) -> str:
         """Return a directory below the root to which no link leads; each is looked at once."""
@@ -101,7 +102,7 @@ class Store:
         """Return what is stored for a cell; what cannot be its result is moved aside and treated as absent."""
         path = self._cell(cell.key)
         found = read_json(path, _RESULT, aside=not self._untouched)
-        if isinstance(found, CellResult) and (reason := found.against(cell)):
+        if isinstance(found, CellResult) and (reason := found.against(cell, images=self._tested_on(cell))):
             set_aside(path, reason)
             return None
         return found
@@ -151,16 +152,30 @@ class Store:
         names = (path.name.removesuffix(".json") for path in self.root.glob("cells/??/*.json"))
         return sorted(name for name in names if _KEY.fullmatch(name))
 
-    def same_data(self, dataset: str, sha256: str) -> bool:
+    def same_data(self, dataset: str, sha256: str, *, images: int) -> bool:
         """Whether the images of a data set, by its fingerprint, are those that results here were computed with.
 
-        Files that are in no key, such as those without published checksums, may have been replaced.
+        Files that are in no key, such as those without published checksums, may have been replaced. `images` is the number
+        of those that are tested on, which every result has to be about.
         """
-        path = disk.inside(self.root, Path(f"{self.root}/data/{dataset}.json"))
+        path, told = self._data(dataset), {"sha256": sha256, "images": str(images)}
         known = read_json(path, _DATA)
-        if known is None:
-            write_json(path, {"sha256": sha256})
-        return known is None or known == {"sha256": sha256}
+        if known is None or (known.get("sha256") == sha256 and "images" not in known):
+            write_json(path, told)
+            return True
+        return known == told
+
+    def _data(self, dataset: str) -> Path:
+        return disk.inside(self.root, Path(f"{self.root}/data/{dataset}.json"))
+
+    def _tested_on(self, cell: Cell) -> int | None:
+        """Return the number of test images of a cell, as far as it is known here."""
+        dataset = cell.training.dataset.fingerprint
+        if dataset not in self._images:
+            known = read_json(self._data(dataset), _DATA, aside=not self._untouched) or {}
+            number = known.get("images", "")
+            self._images[dataset] = int(number) if number.isdecimal() and len(number) < 20 else None
+        return self._images[dataset]
 
     def find(self, start: str) -> str:
         """Return the key of the one cell with a result whose key starts like this; raise `UsageError` else."""

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 
 from nrbench.base import disk
-from nrbench.base.errors import DataError, UsageError
+from nrbench.base.errors import DataError, MissingError, NrbenchError, UsageError, told
 from nrbench.base.log import Event, RunLog, Watcher, followed
 from nrbench.board.leaderboard import Leaderboard
 from nrbench.families.dataset import load_splits
-from nrbench.families.executor import Failure
+from nrbench.families.executor import Executor, Failure, Outcome, Serial
 from nrbench.families.registry import Registry, load_registry
 from nrbench.jobs.device import find_device
-from nrbench.jobs.job import Setting, run_job
+from nrbench.jobs.job import Job, Results, Setting, run_job
 from nrbench.jobs.lock import held
 from nrbench.jobs.plan import LOCK, LOG, Options, Plan, plan
+from nrbench.jobs.processes import Processes
 from nrbench.jobs.results import CellFailure, CellResult
+from nrbench.jobs.store import Store
 from nrbench.report.page import Page
 from nrbench.report.write import write_reports
+from nrbench.suite.cell import Cell
 from nrbench.suite.read import load_suite
 from nrbench.suite.suite import Benchmark, find_suite
 
@@ -57,29 +61,53 @@ def run_to_page(
 ) -> Page:
     """Run a suite and return its page; `planned` is told what is going to be computed. See `run`."""
     device = find_device(options.device)
-    suite, store, folder = suite.for_device(device), options.store, Path(options.out) / suite.name
+    suite, store, folder = suite.for_device(device), options.store, options.out / suite.name
+    disk.check_no_links(folder, store.root, folder / "logs", folder / "figures")
     with held(folder, wait=False):
         disk.sweep(folder)
         disk.sweep(store.root)
-        if disk.read(folder / LOCK) not in (None, suite.lock()):
-            log.info("%s held the leaderboard of a suite that differs from this one; it is replaced", folder)
+        _keep_other(folder, suite.lock())
         disk.write(folder / LOCK, suite.lock())
         asked = list(suite.cells(only=options.only, exclude=options.exclude))
         if not asked:
             raise UsageError("no cell has labels like these: " + ", ".join(suite.labels()))
         work = plan(asked, store, force=options.force, retry_failed=options.retry_failed)
-        for dataset, held_out in dict.fromkeys((j.training.dataset, j.training.recipe.held_out) for j in work.jobs):
-            splits = load_splits(dataset, options.data_root)
-            splits.held_out(held_out, dataset.fingerprint)
-            if not store.same_data(dataset.fingerprint, splits.sha256()):
-                raise DataError(
-                    f"the images of {dataset.name} are others than those that results in {store.root} were computed with; "
-                    "put the old files back, or take another directory for results"
-                )
+        _check_data(asked, work, store, options.data_root)
         planned(suite, work)
         setting = Setting(store.root, options.data_root, str(device), options.force, folder / LOG)
         results = {**work.stored, **_executed(work, setting, options)}
         return write_reports(Leaderboard.of(suite, store, results), suite, store, folder)
+
+
+def _keep_other(folder: Path, lock: bytes) -> None:
+    """Move the leaderboard of another suite of the same name, or of an earlier form of this one, out of the way."""
+    before = disk.read(folder / LOCK)
+    if before in (None, lock):
+        return
+    aside = folder / f"before-{sha256(before or b'').hexdigest()[:8]}"
+    for path in [*folder.glob("leaderboard*"), folder / LOCK]:
+        if path.is_file() and not path.is_symlink():
+            disk.make_directory(aside)
+            disk.move(path, aside / path.name)
+    log.warning("%s held the leaderboard of a suite that differs from this one: it is in %s now", folder, aside.name)
+
+
+def _check_data(cells: Sequence[Cell], work: Plan, store: Store, root: Path) -> None:
+    """Raise `DataError` for images that cannot be trained on, or are others than those of the results that are stored.
+
+    They are read where something is left to compute, and where their key does not say what is in them.
+    """
+    needed = {(job.training.dataset, job.training.recipe.held_out) for job in work.jobs}
+    for dataset, held_out in dict.fromkeys((cell.training.dataset, cell.training.recipe.held_out) for cell in cells):
+        if (dataset, held_out) not in needed and dataset.by_content:
+            continue
+        splits = load_splits(dataset, root)
+        splits.held_out(held_out, dataset.fingerprint)
+        if not store.same_data(dataset.fingerprint, splits.sha256(), images=len(splits.test)):
+            raise DataError(
+                f"the images of {dataset.name} are others than those that results in {store.root} were computed with; "
+                "put the old files back, or take another directory for results"
+            )
 
 
 def _executed(work: Plan, setting: Setting, options: Options) -> dict[str, CellResult | CellFailure]:
@@ -91,7 +119,7 @@ def _executed(work: Plan, setting: Setting, options: Options) -> dict[str, CellR
     results: dict[str, CellResult | CellFailure] = {}
     for cell in (cell for job in work.jobs for cell in job.cells) if options.force else ():
         store.discard(cell.key)
-    for outcome in options.executor.map(partial(run_job, setting=setting), work.jobs):
+    for outcome in _outcomes(work, setting, options.executor):
         job, result = outcome.item, outcome.result
         if isinstance(result, Failure):
             if result.refusal is not None:
@@ -105,9 +133,39 @@ def _executed(work: Plan, setting: Setting, options: Options) -> dict[str, CellR
                 log=str(printed) if printed and printed.exists() else None,
             )
             result = {cell.key: reason for cell in job.cells}
-        for key, one in result.items():
-            if isinstance(one, CellFailure) or not store.has(key):  # the worker may have no disk in common with us
-                store.put(key, one)
-        results |= result
+        for cell in (cell for cell in job.cells if cell.key in result):
+            results[cell.key] = _kept(cell, result[cell.key], store, trusted=isinstance(options.executor, OWN))
         setting.tell(Event(training=job.training.key, kind="finished"))
     return results
+
+
+OWN = (Serial, Processes)
+"""The executors that run jobs on this machine's disk, and bring back what is stored there."""
+
+
+def _outcomes(work: Plan, setting: Setting, executor: Executor) -> Iterator[Outcome[Job, Results]]:
+    """Yield what an executor brings back; raise `MissingError` for what is not the outcome of a job that it was given."""
+    try:
+        for outcome in executor.map(partial(run_job, setting=setting), work.jobs):
+            if not (
+                isinstance(outcome, Outcome)
+                and isinstance(outcome.result, dict | Failure)
+                and outcome.item in work.jobs
+            ):
+                raise TypeError(f"it brought back a {type(outcome).__name__} that is no outcome of a job")
+            yield outcome
+    except (NrbenchError, KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:  # a plugin's own, which may be an exit
+        raise MissingError(
+            f"the executor {executor.name} failed; what was finished is stored: {told(error)}"
+        ) from error
+
+
+def _kept(cell: Cell, result: CellResult | CellFailure, store: Store, *, trusted: bool) -> CellResult | CellFailure:
+    """Return the result of a cell that came from an executor, as it is stored from here on."""
+    if isinstance(result, CellResult) and (reason := result.against(cell)):
+        result = CellFailure(status="error", message=f"what the executor brought back cannot be: {reason}")
+    if isinstance(result, CellFailure) or not store.has(cell.key):  # the worker may have no disk in common with us
+        store.put(cell.key, result)
+    return result if trusted else store.result_of(cell) or result

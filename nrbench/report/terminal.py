@@ -113,7 +113,7 @@ def _grid(sheet: Sheet, *, tight: bool = False) -> Table:
     for index, head in enumerate(sheet.heads):
         justify = "right" if sheet.is_numeric(index) else "left"
         label = f"{head.group}\n{head.label}" if head.group else head.label
-        grid.add_column(Text(label), justify=justify, overflow="fold")  # type: ignore[arg-type]
+        grid.add_column(Text("\n".join(map(printable, label.split("\n")))), justify=justify, overflow="fold")  # type: ignore[arg-type]
     for line in sheet.lines:
         grid.add_row(Text(_label(line)), *map(_cell, line.entries))
     return grid

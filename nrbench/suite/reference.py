@@ -7,7 +7,7 @@ from functools import cached_property
 
 from pydantic import Field, field_validator
 
-from nrbench.base.component import DataFile, Frozen
+from nrbench.base.component import Frozen, TableFile
 from nrbench.base.csv import csv_models
 from nrbench.families.row import Row
 
@@ -32,7 +32,7 @@ class Printed(Frozen):
 class Reference(Frozen):
     """A file of printed numbers, and how many seeds each is the mean of."""
 
-    file: DataFile
+    file: TableFile
     """A CSV file with the columns table, dataset, backbone, method, noise, accuracy, noise_std and weight_std, relative to
     the suite's file."""
     seeds: int = Field(default=3, ge=1)
@@ -40,7 +40,7 @@ class Reference(Frozen):
 
     @field_validator("file")
     @classmethod
-    def _is_a_table(cls, file: DataFile) -> DataFile:
+    def _is_a_table(cls, file: TableFile) -> TableFile:
         file.check_content(lambda content: csv_models(content, Printed))
         return file
 

@@ -9,15 +9,15 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 
-from nrbench import DataError, Dataset, Images, Splits
-from nrbench_datasets.published import NON_STANDARD, Archive, Checksums, check_published, read
+from nrbench import DataError, Images, Splits
+from nrbench_datasets.published import Archive, Checksums, Published, check_published, read
 
 _SHAPE = (3, 32, 32)
 _PIXELS = 3 * 32 * 32
 _KRIZHEVSKY = "Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images"
 
 
-class CIFAR10(Dataset):
+class CIFAR10(Published):
     """60,000 photographs of 32×32 in ten classes, 10,000 of them for testing."""
 
     name: Literal["cifar10"] = "cifar10"
@@ -26,10 +26,6 @@ class CIFAR10(Dataset):
 
     checksums: Checksums = "published"
     """`none` reads `cifar-10-batches-bin/` in the published binary format, whatever is in it."""
-
-    @property
-    def caveat(self) -> str:
-        return NON_STANDARD if self.checksums == "none" else ""
 
     def load(self, root: Path) -> Splits:
         mean, std = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
@@ -45,7 +41,7 @@ class CIFAR10(Dataset):
         return Splits(train, test, 10, mean, std)
 
 
-class CIFAR100(Dataset):
+class CIFAR100(Published):
     """60,000 photographs of 32×32 in a hundred classes, 10,000 of them for testing."""
 
     name: Literal["cifar100"] = "cifar100"
@@ -54,10 +50,6 @@ class CIFAR100(Dataset):
 
     checksums: Checksums = "published"
     """`none` reads `cifar-100-binary/` in the published binary format, whatever is in it."""
-
-    @property
-    def caveat(self) -> str:
-        return NON_STANDARD if self.checksums == "none" else ""
 
     def load(self, root: Path) -> Splits:
         mean, std = (0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761)

@@ -10,13 +10,13 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 
-from nrbench import DataError, Dataset, Images, Splits
-from nrbench_datasets.published import NON_STANDARD, Checksums, check_published, read
+from nrbench import DataError, Images, Splits
+from nrbench_datasets.published import Checksums, Published, check_published, read
 
 _CLASSES = 10
 
 
-class MNIST(Dataset):
+class MNIST(Published):
     """70,000 handwritten digits of 28×28, 10,000 of them for testing."""
 
     name: Literal["mnist"] = "mnist"
@@ -26,17 +26,13 @@ class MNIST(Dataset):
     checksums: Checksums = "published"
     """`none` reads `MNIST/raw/*.gz` whatever is in them."""
 
-    @property
-    def caveat(self) -> str:
-        return NON_STANDARD if self.checksums == "none" else ""
-
     def load(self, root: Path) -> Splits:
         from torchvision import datasets
 
         return _splits(self.name, datasets.MNIST, root, self.checksums, mean=0.1307, std=0.3081)
 
 
-class FashionMNIST(Dataset):
+class FashionMNIST(Published):
     """70,000 images of clothes, 28×28 in ten classes, 10,000 of them for testing."""
 
     name: Literal["fashion_mnist"] = "fashion_mnist"
@@ -47,10 +43,6 @@ class FashionMNIST(Dataset):
 
     checksums: Checksums = "published"
     """`none` reads `FashionMNIST/raw/*.gz` whatever is in them."""
-
-    @property
-    def caveat(self) -> str:
-        return NON_STANDARD if self.checksums == "none" else ""
 
     def load(self, root: Path) -> Splits:
         from torchvision import datasets

@@ -10,13 +10,27 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
-from nrbench import DataError
+from nrbench import DataError, Dataset
 
 Checksums = Literal["published", "none"]
 """`published` reads the files that everybody has, after their hash was found right. `none` reads other files in the same
 binary format, never in one that could run code; the leaderboard then says that the data is not standard."""
 
 NON_STANDARD = "non-standard data"
+
+
+class Published(Dataset):
+    """A data set that everybody has, known by its name as long as its files have their published hashes."""
+
+    checksums: Checksums = "published"
+
+    @property
+    def caveat(self) -> str:
+        return "" if self.by_content else NON_STANDARD
+
+    @property
+    def by_content(self) -> bool:
+        return self.checksums == "published"
 
 
 class Archive(NamedTuple):

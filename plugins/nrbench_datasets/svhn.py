@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from scipy.io import loadmat
 
-from nrbench import DataError, Dataset, Images, Splits
-from nrbench_datasets.published import NON_STANDARD, Checksums, check_published, read
+from nrbench import DataError, Images, Splits
+from nrbench_datasets.published import Checksums, Published, check_published, read
 
 _CLASSES = 10
 _PARTS = ("train", "test")
 
 
-class SVHN(Dataset):
+class SVHN(Published):
     """Photographs of house numbers, 32×32 around a digit: 73,257 for training, 26,032 for testing."""
 
     name: Literal["svhn"] = "svhn"
@@ -26,10 +26,6 @@ class SVHN(Dataset):
 
     checksums: Checksums = "published"
     """`none` reads `train_32x32.mat` and `test_32x32.mat` whatever is in them."""
-
-    @property
-    def caveat(self) -> str:
-        return NON_STANDARD if self.checksums == "none" else ""
 
     def load(self, root: Path) -> Splits:
         if self.checksums == "published":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from itertools import pairwise
+from math import isfinite
 from typing import Annotated, Literal
 
 import torch
@@ -19,7 +19,7 @@ from pydantic import (
 )
 from torch import Tensor
 
-from nrbench import ADDED_LATER, Chance, DataFile, Frozen, NoiseModel, Scale, Weights, csv_models
+from nrbench import ADDED_LATER, Chance, Frozen, NoiseModel, Scale, TableFile, Weights, csv_models
 
 
 class Point(Frozen):
@@ -52,7 +52,7 @@ class _InUnits(Point):
 
 
 def _in_its_unit(point: Point, info: ValidationInfo) -> Point:
-    if not info.data.get("g_max"):
+    if "g_max" in info.data and info.data["g_max"] is None:
         try:
             _InUnits.model_validate(point.model_dump())
         except ValidationError as error:
@@ -75,7 +75,7 @@ class DeviceProfile(NoiseModel):
     """The conductance that stands for the largest weight, where the table is in conductances: all of it is divided by it."""
     table: Annotated[
         Annotated[tuple[Annotated[Point, AfterValidator(_in_its_unit)], ...], Tag("points")]
-        | Annotated[DataFile, Tag("file")],
+        | Annotated[TableFile, Tag("file")],
         Discriminator(lambda table: "points" if isinstance(table, list | tuple) else "file"),
     ]
     """Points of increasing magnitude, or a CSV file with the columns magnitude, mean and std (`#` starts a comment)."""
@@ -90,12 +90,15 @@ class DeviceProfile(NoiseModel):
 
     @field_validator("table")
     @classmethod
-    def _is_a_table(cls, table: tuple[Point, ...] | DataFile, info: ValidationInfo) -> tuple[Point, ...] | DataFile:
-        point = Point if info.data.get("g_max") else _InUnits
-        if isinstance(table, DataFile):
-            table.check_content(lambda content: _increasing(csv_models(content, point)))
+    def _is_a_table(cls, table: tuple[Point, ...] | TableFile, info: ValidationInfo) -> tuple[Point, ...] | TableFile:
+        if "g_max" not in info.data:  # it is wrong itself
+            return table
+        unit = info.data["g_max"]
+        point = Point if unit else _InUnits
+        if isinstance(table, TableFile):
+            table.check_content(lambda content: _increasing(csv_models(content, point), unit or 1.0))
         else:
-            _increasing(table)
+            _increasing(table, unit or 1.0)
         return table
 
     @model_validator(mode="after")
@@ -107,7 +110,7 @@ class DeviceProfile(NoiseModel):
     @cached_property
     def points(self) -> tuple[Point, ...]:
         """The points of the table in units of m; `DataError` is raised if they are in a file that has changed since."""
-        points = csv_models(self.table.read(), Point) if isinstance(self.table, DataFile) else self.table
+        points = csv_models(self.table.read(), Point) if isinstance(self.table, TableFile) else self.table
         return points if self.g_max is None else tuple(point.divided(self.g_max) for point in points)
 
     def displacement(self, weights: Weights, *, chance: Chance) -> Weights:
@@ -140,8 +143,12 @@ def _interpolated(points: tuple[Point, ...], at: Tensor) -> tuple[Tensor, Tensor
     return torch.lerp(mean[left], mean[right], share), torch.lerp(std[left], std[right], share)
 
 
-def _increasing(points: tuple[Point, ...]) -> None:
+def _increasing(points: tuple[Point, ...], unit: float) -> None:
+    """Raise `ValueError` unless the magnitudes, in units of the largest weight and in float32, increase."""
     if not points:
         raise ValueError("the table has no points")
-    if any(second.magnitude <= first.magnitude for first, second in pairwise(points)):
+    if not all(isfinite(value / unit) for point in points for value in (point.magnitude, point.mean, point.std)):
+        raise ValueError(f"divided by {unit:g} the table is not finite")
+    grid = torch.tensor([point.magnitude / unit for point in points], dtype=torch.float32)
+    if (grid.diff() <= torch.finfo(torch.float32).tiny).any():
         raise ValueError("the magnitudes of the table must increase")
