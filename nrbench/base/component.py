@@ -117,6 +117,15 @@ class Component(Frozen, ABC):
         if family:
             cls._family, cls._singular = family, singular or family.removesuffix("s")
 
+    @model_validator(mode="after")
+    def _fits_into_float32(self) -> Self:
+        """Raise `ValueError` for a number that float32, which everything is computed in, cannot hold or takes for nothing."""
+        for field in type(self).model_fields:
+            value = getattr(self, field)
+            if isinstance(value, float) and value and not 1e-30 <= abs(value) <= 1e30:
+                raise ValueError(f"{field} is {value:g}, which is beyond what can be computed with")
+        return self
+
     def identity(self) -> Any:
         """Return what its fingerprint is the hash of: its name, its version and its fields, as plain JSON data."""
         fields = canonical_fields(self)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from typing import Any
 
 
 def printable(text: str) -> str:
@@ -13,6 +15,20 @@ def printable(text: str) -> str:
     Labels, keys, names of files and what plugins raise may hold any of them, and a terminal obeys them.
     """
     return text if text.isprintable() else "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def shown_json(value: Any) -> str:
+    """Return plain data as JSON for people and programs; see `escaped`."""
+    return escaped(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def escaped(text: str) -> str:
+    """Return a JSON text in which what cannot be printed is written as `\\u…`, which reads the same."""
+    return text if text.isprintable() else "".join(map(_escape, text))
+
+
+def _escape(letter: str) -> str:
+    return letter if letter.isprintable() or letter == "\n" else json.dumps(letter)[1:-1]
 
 
 LONGEST = 2000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -32,6 +33,10 @@ class Event(Frozen):
 Watcher = Callable[[Event], None]
 
 
+MOST_READ = 2**26
+"""Bytes of news that are read; of more the last ones."""
+
+
 class RunLog:
     """A file of events; several processes may write to it while others follow."""
 
@@ -53,8 +58,8 @@ class RunLog:
             if self.path.is_symlink() or not self.path.is_file():
                 return
             with self.path.open("rb") as file:
-                file.seek(self._position)
-                content = file.read()
+                file.seek(max(self._position, file.seek(0, os.SEEK_END) - MOST_READ))
+                content = file.read(MOST_READ)
         except (FileNotFoundError, NotADirectoryError):
             return
         whole, _, _ = content.rpartition(b"\n")

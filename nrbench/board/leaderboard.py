@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from nrbench.base.component import canonical_json
-from nrbench.base.errors import DataError
+from nrbench.base.errors import DataError, escaped
 from nrbench.board.claims import ClaimRow, claim_rows
 from nrbench.board.leading import with_leaders
 from nrbench.board.ranking import Ranking, rankings
@@ -92,7 +92,7 @@ class Leaderboard(BaseModel):
         document = self.model_dump(mode="json", by_alias=True)
         labels = ("dataset", "backbone", "selection", "batch_norm", "noise", "method")
         document["rows"].sort(key=lambda row: [row[label] for label in labels])
-        return canonical_json(document).encode() + b"\n"
+        return escaped(canonical_json(document)).encode() + b"\n"
 
     @classmethod
     def json_schema(cls) -> dict[str, Any]:

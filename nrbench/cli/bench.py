@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from nrbench import jobs, report
+from nrbench.base.errors import shown_json
 from nrbench.cli import options
 from nrbench.cli.arguments import asked_suite
 from nrbench.cli.console import console
@@ -28,7 +28,7 @@ def command(suite: str, settings: Sequence[str], device: str, data: Path | None,
     loaded, here = asked_suite(suite, settings, device), jobs.find_device(device)
     found = jobs.benched(loaded, jobs.Options(data=data).data_root, here, seconds=seconds)
     if as_json:
-        click.echo(json.dumps([cost.model_dump(mode="json") for cost in found], indent=2, ensure_ascii=False))
+        click.echo(shown_json([cost.model_dump(mode="json") for cost in found]))
         return
     for cost in found:
         headers = ("training step", "ms", f"÷ {cost.baseline}", "passes", "images/s")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from nrbench import jobs, report
-from nrbench.base.errors import MissingError
+from nrbench.base.errors import MissingError, shown_json
 from nrbench.cli import options
 from nrbench.cli.console import console
 
@@ -18,7 +16,7 @@ def command(as_json: bool) -> int:
     """Check that this installation can do its work."""
     checks = list(jobs.examined())
     if as_json:
-        click.echo(json.dumps([check._asdict() for check in checks], indent=2, ensure_ascii=False))
+        click.echo(shown_json([check._asdict() for check in checks]))
     else:
         rows = [(check.what, "ok" if check.ok else "FAILED", check.found) for check in checks]
         console().print(report.plain_table("nrbench doctor", ("what", "", "found"), rows))

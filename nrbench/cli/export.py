@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from nrbench import jobs
 from nrbench.base import disk
+from nrbench.base.errors import shown_json
 from nrbench.cli import options
 
 
@@ -31,6 +31,6 @@ def command(cell: str, to: Path | None, out: Path, as_json: bool) -> None:
     disk.write(target, weights.content)
     if as_json:
         numbers = {"file": str(target), "cell": weights.cell, "training": weights.training, "epoch": weights.epoch}
-        click.echo(json.dumps(numbers, indent=2, ensure_ascii=False))
+        click.echo(shown_json(numbers))
     else:
         click.echo(f"{target}: epoch {weights.epoch} of training {weights.training}")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from nrbench import jobs
-from nrbench.base.errors import StoreError, UsageError
+from nrbench.base.errors import StoreError, UsageError, shown_json
 from nrbench.cli import options
 
 
@@ -25,7 +24,7 @@ def command(directory: Path, out: Path, as_json: bool) -> int:
         raise UsageError(f"{directory} has no store in it")
     merged = jobs.Store(out / "store").merge(jobs.Store(directory / "store", untouched=True))
     if as_json:
-        click.echo(json.dumps(merged.model_dump(mode="json"), indent=2))
+        click.echo(shown_json(merged.model_dump(mode="json")))
     else:
         click.echo(
             f"{merged.new} cells and {merged.trainings} trainings taken over, {merged.same} cells were here already"

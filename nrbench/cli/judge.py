@@ -14,7 +14,7 @@ from pydantic import ValidationError
 import nrbench
 from nrbench import jobs, report, suite
 from nrbench.base import disk
-from nrbench.base.errors import MissingError, Problem, SuiteError
+from nrbench.base.errors import MissingError, Problem, SuiteError, UsageError
 from nrbench.cli import options
 from nrbench.cli.arguments import asked_executor
 from nrbench.cli.console import console
@@ -72,6 +72,8 @@ def command(
         method=_only(registry, "methods", lambda each: not each.trains),
         clean=_only(registry, "noise", _is_clean),
     )
+    if not written.replace("\n", "").isprintable():
+        raise UsageError("a name of a file or an option has characters that cannot be printed, which no suite holds")
     path = out / name / "suite.yaml"
     disk.write(path, written.encode())
     click.echo(written)

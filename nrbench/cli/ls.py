@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 import nrbench
 from nrbench import report, suite
-from nrbench.base.errors import UsageError, did_you_mean
+from nrbench.base.errors import UsageError, did_you_mean, shown_json
 from nrbench.cli import options
 from nrbench.cli.console import console
 
@@ -29,7 +27,7 @@ def command(kind: str | None, as_json: bool) -> None:
     kinds = [kind] if kind else [each for each in known if each != "plugins" or broken]
     rows = [row for each in kinds for row in suite.listed(each, registry)]
     if as_json:
-        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        click.echo(shown_json(rows))
         return
     for each in kinds:
         shown = [

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from nrbench import jobs, report
+from nrbench.base.errors import shown_json
 from nrbench.cli import options
 from nrbench.cli.arguments import asked_suite
 from nrbench.cli.console import console
@@ -31,7 +31,7 @@ def command(suite: str, settings: Sequence[str], measure: bool, as_json: bool, *
         device = jobs.find_device(chosen.device)
         numbers = numbers.replace(seconds=jobs.expected_seconds(loaded, work.jobs, chosen.data_root, device))
     if as_json:
-        click.echo(json.dumps(numbers.model_dump(mode="json"), indent=2))
+        click.echo(shown_json(numbers.model_dump(mode="json")))
         return
     rows = [*numbers.described(), *(("--set", setting) for setting in settings)]
     console().print(report.plain_table(f"Plan of {loaded.name}", ("what", "how much"), rows))

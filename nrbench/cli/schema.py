@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 import nrbench
 from nrbench import suite
-from nrbench.base.errors import UsageError, did_you_mean
+from nrbench.base.errors import UsageError, did_you_mean, shown_json
 
 
 @click.command("schema")
@@ -31,4 +29,4 @@ def command(name: str) -> None:
             told = f" is ambiguous: there are {owners}" if owners else f" is unknown; {hint}".rstrip("; ")
             raise UsageError(f"the schema {name!r}{told}")
         schema = suite.component_schema(entries[0].component, registry)
-    click.echo(json.dumps(schema, indent=2, ensure_ascii=False))
+    click.echo(shown_json(schema))

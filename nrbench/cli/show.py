@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -10,7 +9,7 @@ import click
 import nrbench
 from nrbench import jobs, suite
 from nrbench.base.component import families
-from nrbench.base.errors import UsageError, did_you_mean
+from nrbench.base.errors import UsageError, did_you_mean, shown_json
 from nrbench.cli import options
 from nrbench.cli.console import console
 
@@ -34,7 +33,7 @@ def command(name: str, data: Path | None, as_json: bool) -> None:
         raise UsageError(f"no component is named {name!r}; {hint or 'nrbench ls lists them'}")
     descriptions = [suite.described(entry) for entry in entries]
     if as_json:
-        click.echo(json.dumps([each.as_json() for each in descriptions], indent=2, ensure_ascii=False))
+        click.echo(shown_json([each.as_json() for each in descriptions]))
         return
     click.echo("\n\n".join(each.as_text(width=console().width) for each in descriptions))
     if node is not None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from nrbench import jobs, report
+from nrbench.base.errors import shown_json
 from nrbench.cli import options
 from nrbench.cli.arguments import asked_suite
 from nrbench.cli.console import console
@@ -25,7 +25,7 @@ def command(suite: str, out: Path, settings: Sequence[str], device: str, as_json
     loaded = asked_suite(suite, settings, device)
     found = jobs.status(loaded, jobs.Store(out / "store", untouched=True), out / loaded.name / jobs.LOG)
     if as_json:
-        click.echo(json.dumps(found.model_dump(mode="json"), indent=2, ensure_ascii=False))
+        click.echo(shown_json(found.model_dump(mode="json")))
     else:
         rows = list(found.described())
         console().print(report.plain_table(f"Status of {loaded.name}", ("what", "how much"), rows))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import click
 
 import nrbench
 from nrbench import jobs, suite
-from nrbench.base.errors import Problem, SuiteError
+from nrbench.base.errors import Problem, SuiteError, shown_json
 from nrbench.cli import options
 
 
@@ -37,7 +36,7 @@ def command(suites: Sequence[str], settings: Sequence[str], data: Path | None, n
             if not as_json:
                 click.echo(f"{name}: valid, {sum(1 for _ in loaded.cells())} cells")
     if as_json:
-        click.echo(json.dumps([problem.as_json() for problem in problems], indent=2, ensure_ascii=False))
+        click.echo(shown_json([problem.as_json() for problem in problems]))
     elif problems:
         raise SuiteError(problems)
     return SuiteError.exit_code if problems else 0

@@ -106,6 +106,8 @@ class Dataset(Component, family="datasets", singular="data set"):
 
     shape: ClassVar[tuple[int, tuple[int, int, int]] | None] = None
     """(classes, (channels, height, width)), where they are known without loading anything."""
+    may_validate: ClassVar[bool] = False
+    """Whether it may have a validation set of its own."""
 
     @property
     def caveat(self) -> str:

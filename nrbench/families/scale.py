@@ -21,7 +21,7 @@ class Scale(Frozen):
 
     by: Literal["filter", "layer", "model"] = "filter"
     """The group of weights that shares a unit."""
-    power: float = Field(default=1.0, gt=0)
+    power: float = Field(default=1.0, gt=0, le=16)
     """The exponent of that magnitude; 0.5 is the literal reading of the covariance max|w|·σ² printed in the paper."""
     tensors: Literal["matrix", "matrix_and_bias", "all"] = "matrix"
     """What of a layer is stored on the device: its matrix, its bias too, or every parameter of the network."""

@@ -86,4 +86,5 @@ def _seconds_left(log: Path, trainings: int) -> float | None:
     starts = [event.time for event in events if event.kind == "started"]
     if not ends or not starts or trainings == 0:
         return 0.0 if trainings == 0 else None
-    return trainings * (ends[-1] - starts[0]) / len(ends)
+    left = trainings * (ends[-1] - starts[0]) / len(ends)
+    return left if 0 <= left < 1e12 else None  # a clock that was set, or a log of anybody's

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nrbench.base import disk
 from nrbench.base.component import canonical_json
+from nrbench.base.errors import escaped
 from nrbench.board.leaderboard import Leaderboard
 from nrbench.jobs.store import Store
 from nrbench.report.cost import costs
@@ -32,7 +33,7 @@ def write_reports(board: Leaderboard, suite: Benchmark, store: Store, folder: Pa
     }
     contents["leaderboard.html"] = html_page(page, contents).encode()
     measured = [cost.model_dump(mode="json") for cost in costs(suite, store)]
-    contents["cost.json"] = canonical_json({"schema": 1, "rows": measured}).encode() + b"\n"
+    contents["cost.json"] = escaped(canonical_json({"schema": 1, "rows": measured})).encode() + b"\n"
     pictures = {folder / "figures" / f"{number}.svg": figure.svg for number, figure in enumerate(page.figures, start=1)}
     for path in set((folder / "figures").glob("*.svg")) - pictures.keys():  # of an earlier run with more tables
         disk.remove(path)

@@ -81,10 +81,16 @@ def contradictions(suite: Suite, root: Node) -> Iterator[Problem]:
             path: Path_ = ("methods", label)
             message = f"there are weights for {method.seeds} of {suite.seeds} seeds"
             yield Problem(root.locate(path), dotted(path), message, "give a file for each, or ask for fewer")
-    if suite.recipe.held_out == 0:
-        for label, selection in suite.selections.items():
-            noise = next(iter(suite.noise.values()))
-            if (scoring := selection.scoring(noise)) is not None and scoring.on == "validation":
-                path = ("selections", label, "on")
-                message = "there is no validation set: recipe.held_out is 0"
-                yield Problem(root.locate(path), dotted(path), message, "hold some out, or choose on test")
+    if suite.recipe.held_out == 0 and not any(dataset.may_validate for dataset in suite.datasets.values()):
+        for label in validated_by(suite):
+            path = ("selections", label, "on")
+            message = "there is no validation set: recipe.held_out is 0"
+            yield Problem(root.locate(path), dotted(path), message, "hold some out, or choose on test")
+
+
+def validated_by(suite: Suite) -> Iterator[str]:
+    """Yield the labels of the selections that choose epochs on a validation set."""
+    noise = next(iter(suite.noise.values()))
+    for label, selection in suite.selections.items():
+        if (scoring := selection.scoring(noise)) is not None and scoring.on == "validation":
+            yield label

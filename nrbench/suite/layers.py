@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nrbench.base.errors import Mark, Problem, SuiteError, UsageError, did_you_mean
+from nrbench.base.errors import Mark, Problem, SuiteError, UsageError, did_you_mean, told
 from nrbench.suite.suite import SECTIONS, Benchmark, shipped_suites
 from nrbench.suite.sweeps import is_sweep
 from nrbench.suite.yaml import Node, load, parse
@@ -16,7 +16,7 @@ OWN = frozenset(Benchmark.model_fields)
 """The fields of a collection's file that are about the collection; all others are laid over each suite it includes."""
 
 
-MAX_INCLUDED = 1000
+MAX_INCLUDED = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +63,20 @@ def _file(node: Node, field: str, chain: tuple[Path, ...]) -> Path:
     """Return the file that a node names, relative to the file it stands in, or a suite that comes with nrbench."""
     if not isinstance(node.value, str):
         raise SuiteError([Problem(node.mark, field, "expected the path of another suite")])
-    target = Path(node.mark.file).parent / node.value
-    if not target.is_file():
-        target = shipped_suites().get(node.value, target)
-    if target.resolve() in chain:
-        raise SuiteError([Problem(node.mark, field, f"{node.value} leads back to this file")])
-    if not target.is_file():
+    try:
+        target = Path(node.mark.file).parent / node.value
+        if not target.is_file():
+            target = shipped_suites().get(node.value, target)
+        if target.resolve() in chain:
+            raise SuiteError([Problem(node.mark, field, f"{node.value} leads back to this file")])
+        there = target.is_file()
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+    ) as error:  # a name too long, with a NUL or a half of a letter, a loop of links
+        raise SuiteError([Problem(node.mark, field, f"this can be no file: {told(error)}")]) from None
+    if not there:
         raise SuiteError([Problem(node.mark, field, f"there is no file {target} and no suite of that name")])
     return target
 

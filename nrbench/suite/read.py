@@ -23,6 +23,7 @@ from nrbench.suite.trial import problems as trial_problems
 from nrbench.suite.yaml import Node, Path_, dotted, parse
 
 MAX_ROWS = 10_000
+MOST_PROBLEMS = 200
 """Rows that the sweeps of one label may make."""
 
 
@@ -151,6 +152,7 @@ class _Reader:
         self, section: str, family: type[Component], node: Node, problems: list[Problem]
     ) -> dict[str, Component]:
         components: dict[str, Component] = {}
+        left = MAX_ROWS
         if not isinstance(node.value, dict):
             problems.append(Problem(node.mark, section, "expected labels, each with a component"))
             return components
@@ -162,10 +164,12 @@ class _Reader:
             for path, sweep in empty:
                 problems.append(Problem(sweep.mark, dotted((section, label, *path)), "a sweep needs a list of values"))
             rows = 0 if empty else count(child)
-            if rows > MAX_ROWS:
-                message = f"its sweeps make {rows:,} rows, more than {MAX_ROWS:,}"
+            left -= rows
+            if left < 0:
+                message = f"its sweeps make {rows:,} rows, and with those before more than {MAX_ROWS:,}"
                 problems.append(Problem(child.mark, dotted((section, label)), message))
-            for variant in variants(child) if 0 < rows <= MAX_ROWS else ():
+                break
+            for variant in variants(child):
                 try:
                     component = self._component(family, variant)
                     full = self._label(label, child, component)
@@ -248,7 +252,12 @@ _SENTENCES = {
 def _problems(
     error: ValidationError, node: Node, prefix: Path_, *, model: type[BaseModel], registry: Registry
 ) -> Iterator[Problem]:
-    for detail in error.errors(include_url=False):
+    plain, details = node.plain(), error.errors(include_url=False)
+    if len(details) > MOST_PROBLEMS:
+        yield Problem(
+            node.mark, dotted(prefix), f"it has {len(details):,} mistakes; the first {MOST_PROBLEMS} are shown"
+        )
+    for detail in details[:MOST_PROBLEMS]:
         location = tuple(step for step in detail["loc"] if step != "[key]")
         kind = detail["type"]
         mark = node.locate(location, key=kind == "extra_forbidden" or "[key]" in detail["loc"])
@@ -260,7 +269,7 @@ def _problems(
         elif kind in ("value_error", "assertion_error"):
             message = message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
         elif kind == "extra_forbidden":
-            fields = _fields_at(model, node.plain(), location[:-1], registry)
+            fields = _fields_at(model, plain, location[:-1], registry)
             if issubclass(model, Benchmark) and len(location) == 1:
                 fields += ["extends", "include"]
             message, hint = (

@@ -48,7 +48,7 @@ class Recipe(Frozen):
     compile: bool = False
     """Whether torch compiles the network; meant for a GPU, where it was not measured. On a CPU compiling costs more time
     than it saves on a network that is trained for minutes. It needs a C++ compiler, and rounds differently."""
-    threads: int = Field(default=1, ge=1)
+    threads: int = Field(default=1, ge=1, le=1024)
     """Threads per job, part of the recipe because one and two threads round differently."""
     keep_epochs: Annotated[int, NOT_IN_KEY] = Field(default=2**30, ge=0)
     """All epochs of a training stay stored while they take fewer bytes than this, so that a cell asked for later can be

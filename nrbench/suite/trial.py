@@ -21,6 +21,7 @@ from nrbench.families.executor import Failure, attempt
 from nrbench.families.method import Method
 from nrbench.families.noise import NoiseModel
 from nrbench.families.scale import Scale
+from nrbench.suite.check import validated_by
 from nrbench.suite.given import taken
 from nrbench.suite.passes import check_passes
 from nrbench.suite.suite import Benchmark, Suite
@@ -57,7 +58,7 @@ def troubles(suite: Suite, data: Path) -> Iterator[Trouble]:
     """
     for label, dataset in suite.datasets.items():
         try:
-            shape = _shape(dataset, data, suite.recipe.held_out)
+            shape = _shape(dataset, data, suite)
         except DataError as error:
             yield Trouble("datasets", label, str(error))
             continue
@@ -93,14 +94,15 @@ def _run(backbone: Backbone, classes: int, shape: tuple[int, int, int], device: 
     return model, layout
 
 
-def _shape(dataset: Dataset, data: Path, held_out: float) -> tuple[int, tuple[int, int, int]] | None:
+def _shape(dataset: Dataset, data: Path, suite: Suite) -> tuple[int, tuple[int, int, int]] | None:
     try:
         splits = load_splits(dataset, data)
     except DataError:
         if dataset.shape is None:
             raise
         return dataset.shape  # a suite may be written where its data is not
-    splits.held_out(held_out, dataset.fingerprint)
+    if len(splits.held_out(suite.recipe.held_out, dataset.fingerprint)[1]) == 0 and any(validated_by(suite)):
+        raise DataError("it has no validation set, and recipe.held_out is 0: hold some out, or choose epochs on test")
     return splits.num_classes, splits.input_shape
 
 

@@ -107,6 +107,9 @@ def parse(text: str, file: str) -> Node:
     if (start := _too_deep(text)) is not None:
         line = text.count("\n", 0, start) + 1
         raise SuiteError([Problem(Mark(file, line), "", f"nested more than {MAX_BRACKETS} deep")])
+    if (directive := re.search(r"^%.*$", text, re.MULTILINE)) and not re.match(r"%YAML\s+1\.2\s*$", directive[0]):
+        line = text.count("\n", 0, directive.start()) + 1
+        raise SuiteError([Problem(Mark(file, line), "", "a suite is written in YAML 1.2, without other directives")])
     return _Parser(text, file).document()
 
 
@@ -136,7 +139,7 @@ class _Parser:
             where = error.problem_mark or error.context_mark
             mark = self._mark(where) if where else Mark(self._file)
             raise SuiteError([Problem(mark, "", f"not valid YAML: {error.problem or error}")]) from error
-        except (YAMLError, ValueError) as error:
+        except (YAMLError, ValueError, OverflowError) as error:
             raise SuiteError([Problem(Mark(self._file), "", f"not valid YAML: {error}")]) from error
         except RecursionError as error:
             raise SuiteError([Problem(Mark(self._file), "", "nested too deeply")]) from error
@@ -198,6 +201,11 @@ class _Parser:
             value = self._yaml.constructor.construct_object(yaml)
         except Exception as error:  # ruamel raises whatever a value is wrong with, KeyError for `!!bool word`
             self._problems.append(Problem(mark, dotted(path), f"cannot read this value: {error}"))
+            return None
+        if isinstance(value, int | float) and "_" in str(yaml.value):
+            self._problems.append(
+                Problem(mark, dotted(path), f"{yaml.value} has underscores, which no number has here")
+            )
             return None
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             self._problems.append(Problem(mark, dotted(path), "the number does not fit into 64 bits"))

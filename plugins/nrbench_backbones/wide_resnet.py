@@ -18,9 +18,9 @@ class WideResNet(Backbone):
     name: Literal["wide_resnet"] = "wide_resnet"
     paper: ClassVar[str] = "Zagoruyko & Komodakis 2016, Wide Residual Networks"
 
-    depth: int = Field(default=16, ge=10)
+    depth: int = Field(default=16, ge=10, le=1000)
     """6n + 4 layers, n blocks in a group."""
-    width: int = Field(default=10, ge=1)
+    width: int = Field(default=10, ge=1, le=100)
     """The widening factor k."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Dropout between the convolutions of a block."""

@@ -55,6 +55,7 @@ class Folder(Dataset):
 
     name: Literal["folder"] = "folder"
     version: ClassVar[int] = 1
+    may_validate: ClassVar[bool] = True
 
     path: ImageFolder
     """The directory, relative to the suite's file."""

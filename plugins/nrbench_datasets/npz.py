@@ -15,6 +15,7 @@ class Npz(Dataset):
 
     name: Literal["npz"] = "npz"
     version: ClassVar[int] = 2  # channels may be last, and val_images are what epochs are chosen on
+    may_validate: ClassVar[bool] = True
 
     file: DataFile
     """The archive, relative to the suite's file."""

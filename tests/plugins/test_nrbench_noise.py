@@ -181,7 +181,7 @@ def test_what_is_no_table_is_a_validation_error(table: object) -> None:
     [
         ("# note\nmagnitude,mean,std\n0,0,x\n", "line 3: std: Input should be a valid number"),
         ("magnitude,mean,std\n0,0,-1\n", "line 2: std: Input should be greater"),
-        ("magnitude,mean,std\n", "it has no numbers"),
+        ("magnitude,mean,std\n", "it has 0 lines of numbers"),
         ("", "first line should be magnitude,mean,std, not nothing"),
         ("magnitude,mean,std\n0.5,0,0\n0.5,0,0\n", "must increase"),
         ("magnitude,mean\n0,0\n", "first line should be magnitude,mean,std, not magnitude,mean"),
