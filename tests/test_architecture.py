@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 ORDER = {
     "base": "errors disk component csv chance torch_state statistics log",
     "families": "hookspecs registry computed displacement analog schedule scale noise optimizer step method backbone dataset "
-    "network probe selection executor row claim sheet section",
+    "network probe executor selection row claim sheet section",
     "suite": "reference table recipe cell given suite yaml sweeps layers check passes trial facts locked read schema describe",
     "jobs": "results files device batches data train evaluate store lock output record select processes job plan status bench "
     "doctor",

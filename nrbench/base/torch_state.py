@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -93,8 +94,21 @@ def _precision() -> str | None:
         return None
 
 
+def _folder() -> str | None:
+    try:
+        return os.getcwd()  # noqa: PTH109 (this is called twice at every draw)
+    except OSError:
+        return None
+
+
+def _go_back(folder: str | None) -> None:
+    if folder is not None:
+        os.chdir(folder)
+
+
 # torch's own C functions where there are any: all of these are read twice at every draw (14 µs by the public names)
 _SWITCHES: dict[str, Switch] = {
+    "the working directory": (_folder, _go_back),
     "the default type": (torch.get_default_dtype, torch.set_default_dtype),
     "the default device": (lambda: _device.CURRENT_DEVICE, torch.set_default_device),
     "the number of threads": (torch.get_num_threads, torch.set_num_threads),

@@ -19,6 +19,7 @@ from nrbench.board.ranking import Ranking, rankings
 from nrbench.board.rows import Results, rows
 from nrbench.board.tables import PivotTable, pivoted
 from nrbench.families.row import Row
+from nrbench.families.selection import chosen_on
 from nrbench.jobs.results import CellResult, Environment, Result
 from nrbench.jobs.store import Store
 from nrbench.suite.schema import DIALECT
@@ -156,8 +157,7 @@ def _flags(suite: Suite, rows: Sequence[Row], environments: Sequence[Environment
     yield from (f"{label}: trained elsewhere" for label, method in suite.methods.items() if not method.trains)
     yield from _unexpected(suite, results)
     for label, selection in suite.selections.items():
-        scorings = (selection.scoring(noise) for noise in suite.noise.values())
-        if any(scoring is not None and scoring.on == "test" for scoring in scorings):
+        if any(chosen_on(selection, noise) == "test" for noise in suite.noise.values()):
             yield f"{label}: selected on test"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from nrbench.base.statistics import mean, quantile, std, t_interval, variance_components
 from nrbench.families.row import Column, Difference, Row, Status
+from nrbench.families.selection import chosen_on
 from nrbench.jobs.results import CellFailure, CellResult, Result, accuracies, score
 from nrbench.suite.suite import Suite
 
@@ -24,7 +25,6 @@ def _row(suite: Suite, column: Column, method: str, results: Results) -> Row:
     judged = [result for result in found if isinstance(result, CellResult)]
     whole = [result for result in judged if result.status == "ok"]
     status, reason = _status(found)
-    scoring = suite.selections[column.selection].scoring(suite.noise[column.noise])
     row = Row(
         method=method,
         **column._asdict(),
@@ -33,7 +33,7 @@ def _row(suite: Suite, column: Column, method: str, results: Results) -> Row:
         seeds=len(whole),
         draws=max((len(result.correct) for result in judged), default=0),
         by_seed=tuple(map(score, found)),
-        selected_on=scoring.on if scoring else None,
+        selected_on=chosen_on(suite.selections[column.selection], suite.noise[column.noise]),
         cells=tuple(cell.key for cell in suite.rows[column, method]),
     )
     if not whole:

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from nrbench.base.component import Component
+from nrbench.families.executor import attempt
 from nrbench.families.noise import NoiseModel
 from nrbench.families.probe import Scoring
 
@@ -26,6 +27,12 @@ class Selection(Component, family="selections"):
 
         It is asked after every epoch, and the epochs it would choose then are the ones whose weights are kept.
         """
+
+
+def chosen_on(selection: Selection, noise: NoiseModel) -> Literal["validation", "test"] | None:
+    """Return the images that epochs are chosen on, if any are; nothing of a rule that raises, whose cells say so."""
+    found = attempt(selection.scoring, noise)
+    return found.on if isinstance(found, Scoring) else None
 
 
 class Last(Selection):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
 from nrbench.base.chance import Chips, EvaluationChance
 from nrbench.base.torch_state import generator_states, put_back_generators, unchanged
+from nrbench.families.dataset import Images
 from nrbench.families.executor import Failure, attempt
 from nrbench.families.network import Network, norm
 from nrbench.families.noise import NoiseModel
-from nrbench.families.probe import Probe
+from nrbench.families.probe import Probe, Scoring
 from nrbench.families.row import BatchNorm
 from nrbench.jobs.data import Data
 from nrbench.suite.cell import Cell
@@ -50,8 +52,13 @@ def measure(
 
 
 def _measured(probes: Sequence[Probe], *, network: Network, data: Data, chips: Chips) -> Sequence[dict[str, float]]:
+    """Return what probes of one class measure; those that are not the core's own are lent copies, which they may ruin."""
+    kind, splits = type(probes[0]), data.splits
+    if kind is not Scoring:
+        network = replace(network, model=deepcopy(network.model), prepare=deepcopy(network.prepare), _weights=None)  # type: ignore[arg-type]
+        splits = {name: Images(part.images.clone(), part.labels.clone()) for name, part in splits.items()}
     with unchanged(probes[0].name):
-        return type(probes[0]).measured_together(probes, network, data.splits, chips)
+        return kind.measured_together(probes, network, splits, chips)
 
 
 def evaluate(cells: Sequence[Cell], network: Network, data: Data, chips: Chips) -> dict[Cell, Counts | Failure]:

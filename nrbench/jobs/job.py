@@ -109,7 +109,8 @@ def _results(
     chips = Chips(training.backbone.fingerprint, training.seed, data.device)
 
     def measured(weights: Weights, probes: Sequence[Probe]) -> dict[str, dict[str, float]]:
-        return selecting.blame(measure(probes, network.load(weights), data, chips))
+        sizes: dict[str, int] = {name: len(split) for name, split in data.splits.items()}
+        return selecting.blame(measure(probes, network.load(weights), data, chips), sizes)
 
     if not record.measure_missing(selecting.probes, measured):
         record.restart()

@@ -22,7 +22,11 @@ def captured(path: Path | None) -> Iterator[None]:
 
     The file is there if something was printed, also when the process is killed.
     """
-    streams, folder = (sys.stdout, sys.stderr), os.open(".", os.O_RDONLY)
+    streams, saved, folder = (
+        (sys.stdout, sys.stderr),
+        [_duplicate(number) for number in (1, 2)],
+        os.open(".", os.O_RDONLY),
+    )
     try:
         if path is None or multiprocessing.parent_process() is None:
             yield
@@ -30,7 +34,12 @@ def captured(path: Path | None) -> Iterator[None]:
             with _sent_to(path):
                 yield
     finally:  # whatever the job made of them
-        sys.stdout, sys.stderr = streams
+        for number, stream, original in zip((1, 2), streams, saved, strict=True):
+            if stream is not None and stream.closed:
+                os.dup2(original, number)
+                stream = os.fdopen(number, "w", closefd=False)
+            setattr(sys, ("stdout", "stderr")[number - 1], stream)
+            os.close(original)
         os.fchdir(folder)
         os.close(folder)
 

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from math import isfinite
 
+from nrbench.base.torch_state import unchanged
 from nrbench.families.executor import Failure, attempt
+from nrbench.families.noise import NoiseModel
 from nrbench.families.probe import Probe, Scoring
 from nrbench.families.selection import Selection
 from nrbench.jobs.store import EpochRecord
@@ -23,7 +25,7 @@ class Selecting:
         self.failures: dict[Cell, Failure] = {}
         self._asked: dict[Cell, Scoring | None] = {}
         for cell in cells:
-            scoring = attempt(cell.selection.scoring, cell.noise)
+            scoring = attempt(partial(_asked, cell.selection), cell.noise)
             if isinstance(scoring, Failure):
                 self.failures[cell] = scoring
             else:
@@ -38,19 +40,26 @@ class Selecting:
         """Return what has to be measured of every epoch, each probe once."""
         return list(dict.fromkeys(scoring for scoring in self.left.values() if scoring is not None))
 
-    def blame(self, measured: Mapping[str, dict[str, float] | Failure]) -> dict[str, dict[str, float]]:
-        """Return what was measured, by the probe's fingerprint; cells whose probe failed have failed from here on."""
+    def blame(
+        self, measured: Mapping[str, dict[str, float] | Failure], images: Mapping[str, int]
+    ) -> dict[str, dict[str, float]]:
+        """Return what was measured, by the probe's fingerprint; cells whose probe failed have failed from here on.
+
+        So have those whose probe counted what cannot be, given the number of `images` of each split.
+        """
+        wrong: set[str] = set()
         for cell, scoring in self.left.items():
             if scoring is None:
                 continue
             found = measured.get(scoring.fingerprint)
             if isinstance(found, Failure):
                 self.failures[cell] = found
-            elif found is not None and not _is_count(found.get("correct")):
+            elif found is not None and not _is_count(found.get("correct"), images[scoring.on]):
+                wrong.add(scoring.fingerprint)
                 self.failures[cell] = Failure(
                     "error", f"{scoring.name} measured {found!r}, which has no count of right answers"
                 )
-        return {probe: n for probe, n in measured.items() if not isinstance(n, Failure) and _is_count(n.get("correct"))}
+        return {probe: n for probe, n in measured.items() if not isinstance(n, Failure) and probe not in wrong}
 
     def choose(self, epochs: Sequence[EpochRecord]) -> dict[Cell, int]:
         """Return the epoch chosen for each cell among those there are, 0 if there are none."""
@@ -64,12 +73,18 @@ class Selecting:
         return chosen
 
 
+def _asked(selection: Selection, noise: NoiseModel) -> Scoring | None:
+    with unchanged(selection.name):
+        return selection.scoring(noise)
+
+
 def _chosen_by(selection: Selection, scoring: Scoring | None, epochs: Sequence[EpochRecord]) -> int:
     return _chosen(selection, [None if scoring is None else correct(scoring, epoch) for epoch in epochs])
 
 
 def _chosen(selection: Selection, scores: Sequence[int | None]) -> int:
-    choice = selection.choose(scores) if scores else 0
+    with unchanged(selection.name):
+        choice = selection.choose(scores) if scores else 0
     if type(choice) is not int:
         raise TypeError(f"{selection.name} chose {choice!r}, which is no number of an epoch")
     if not min(1, len(scores)) <= choice <= len(scores):
@@ -77,8 +92,8 @@ def _chosen(selection: Selection, scores: Sequence[int | None]) -> int:
     return choice
 
 
-def _is_count(value: object) -> bool:
-    return isinstance(value, int | float) and isfinite(value) and value >= 0 and value == int(value)
+def _is_count(value: object, of: int) -> bool:
+    return isinstance(value, int | float) and isfinite(value) and 0 <= value <= of and value == int(value)
 
 
 def correct(scoring: Scoring, epoch: EpochRecord) -> int:

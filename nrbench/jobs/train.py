@@ -16,7 +16,7 @@ from nrbench.base.torch_state import unchanged
 from nrbench.families.analog import Layout
 from nrbench.families.displacement import check_displacement
 from nrbench.families.method import Method, own_optimizer, reestimates
-from nrbench.families.network import CALIBRATION_BATCH, copy_into, estimated_statistics, same, stored_tensors
+from nrbench.families.network import CALIBRATION_BATCH, copy_into, estimated_statistics, norm, same, stored_tensors
 from nrbench.families.step import Clock, Criterion, State, Step
 from nrbench.jobs.batches import Batches
 from nrbench.jobs.data import Data
@@ -157,6 +157,8 @@ def _made(step: Step, method: Method, recipe: Recipe) -> Tensor:
     loss = method.backward(step)
     if not step.passes or all(p.grad is None for p in step.model.parameters()):
         raise ValueError(f"{method.name} left no gradient of a batch, so that nothing would be trained")
+    if step.clock.step == 0 and not norm(p.grad for p in step.model.parameters() if p.grad is not None):
+        raise ValueError(f"the gradient that {method.name} found in the first step is 0")
     step.finish()
     if recipe.clip_norm is not None:
         nn.utils.clip_grad_norm_(step.model.parameters(), recipe.clip_norm)

@@ -177,7 +177,7 @@ def _sections(board: Leaderboard, benchmark: Benchmark) -> Iterator[Sheet | Figu
         asked: Sequence[Section] = SECTIONS if part.report.sections is None else part.report.sections
         for selection, mode in product(part.selections, part.evaluation.modes):
             rows = [
-                row
+                row.model_copy()  # a section may write to it
                 for row in board.rows
                 if (row.selection, row.batch_norm) == (selection, mode) and (row.column, row.method) in own
             ]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from nrbench.base.errors import Problem, did_you_mean
 from nrbench.families.row import Row, RowFilter, chooses, covered, matches
+from nrbench.families.selection import chosen_on
 from nrbench.suite.suite import Benchmark, Suite
 from nrbench.suite.table import FIELDS, Pivot, expanded
 from nrbench.suite.yaml import Node, Path_, dotted
@@ -92,5 +93,5 @@ def validated_by(suite: Suite) -> Iterator[str]:
     """Yield the labels of the selections that choose epochs on a validation set."""
     noise = next(iter(suite.noise.values()))
     for label, selection in suite.selections.items():
-        if (scoring := selection.scoring(noise)) is not None and scoring.on == "validation":
+        if chosen_on(selection, noise) == "validation":
             yield label
