@@ -8,13 +8,14 @@ from contextlib import nullcontext
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from typing import get_args
 
 from nrbench.base import disk
 from nrbench.base.errors import DataError, MissingError, NrbenchError, UsageError, told
 from nrbench.base.log import Event, RunLog, Watcher, followed
 from nrbench.board.leaderboard import Leaderboard
 from nrbench.families.dataset import load_splits
-from nrbench.families.executor import Executor, Failure, Outcome, Serial
+from nrbench.families.executor import Executor, Failure, FailureKind, Outcome, Serial
 from nrbench.families.registry import Registry, load_registry
 from nrbench.jobs.device import find_device
 from nrbench.jobs.job import Job, Results, Setting, run_job
@@ -145,14 +146,13 @@ OWN = (Serial, Processes)
 
 def _outcomes(work: Plan, setting: Setting, executor: Executor) -> Iterator[Outcome[Job, Results]]:
     """Yield what an executor brings back; raise `MissingError` for what is not the outcome of a job that it was given."""
+    known = {job.training.key for job in work.jobs}
     try:
         for outcome in executor.map(partial(run_job, setting=setting), work.jobs):
-            if not (
-                isinstance(outcome, Outcome)
-                and isinstance(outcome.result, dict | Failure)
-                and outcome.item in work.jobs
-            ):
+            if not (isinstance(outcome, Outcome) and isinstance(outcome.item, Job) and _is_result(outcome.result)):
                 raise TypeError(f"it brought back a {type(outcome).__name__} that is no outcome of a job")
+            if outcome.item.training.key not in known:
+                raise ValueError("it brought back a job that it was not given")
             yield outcome
     except (NrbenchError, KeyboardInterrupt, GeneratorExit):
         raise
@@ -160,6 +160,12 @@ def _outcomes(work: Plan, setting: Setting, executor: Executor) -> Iterator[Outc
         raise MissingError(
             f"the executor {executor.name} failed; what was finished is stored: {told(error)}"
         ) from error
+
+
+def _is_result(value: object) -> bool:
+    if isinstance(value, Failure):
+        return value.kind in get_args(FailureKind) and isinstance(value.message, str)
+    return isinstance(value, dict) and all(isinstance(each, CellResult | CellFailure) for each in value.values())
 
 
 def _kept(cell: Cell, result: CellResult | CellFailure, store: Store, *, trusted: bool) -> CellResult | CellFailure:

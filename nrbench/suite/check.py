@@ -71,6 +71,10 @@ def _ambiguous(
                     break
 
 
+LOOKED_AT = 1000
+"""Places of a schedule that are looked at."""
+
+
 def contradictions(suite: Suite, root: Node) -> Iterator[Problem]:
     """Yield what parts of a suite say against each other."""
     if suite.report.baseline is not None and suite.report.baseline not in suite.methods:
@@ -82,6 +86,11 @@ def contradictions(suite: Suite, root: Node) -> Iterator[Problem]:
             path: Path_ = ("methods", label)
             message = f"there are weights for {method.seeds} of {suite.seeds} seeds"
             yield Problem(root.locate(path), dotted(path), message, "give a file for each, or ask for fewer")
+    if not any(suite.recipe.lr_schedule(number / LOOKED_AT) for number in range(LOOKED_AT)):
+        mark = root.locate(("recipe", "lr_schedule"))
+        yield Problem(
+            mark, "recipe.lr_schedule", "the learning rate is 0 in every step, so that nothing would be trained"
+        )
     if suite.recipe.held_out == 0 and not any(dataset.may_validate for dataset in suite.datasets.values()):
         for label in validated_by(suite):
             path = ("selections", label, "on")

@@ -169,7 +169,7 @@ class _Reader:
                 message = f"its sweeps make {rows:,} rows, and with those before more than {MAX_ROWS:,}"
                 problems.append(Problem(child.mark, dotted((section, label)), message))
                 break
-            for variant in variants(child):
+            for variant in variants(child) if rows else ():
                 try:
                     component = self._component(family, variant)
                     full = self._label(label, child, component)

@@ -137,6 +137,7 @@ def _unknown_layers(
             yield from _unknown_layers(section, label, value, pair, weights)
         if isinstance(value, Scale):
             try:
-                value.layers.of(weights)
+                if not value.layers.of(weights) and value.layers.digital:
+                    yield Trouble(section, label, f"scale.layers: nothing is left on the device ({pair})")
             except ValueError as error:
                 yield Trouble(section, label, f"{error} ({pair})")

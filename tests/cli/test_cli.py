@@ -252,7 +252,7 @@ def test_missing_data_is_exit_3(nrbench: Command, write_suite: Write, tmp_path: 
 
 def test_a_failed_cell_is_exit_1(nrbench: Command, write_suite: Write, tmp_path: Path) -> None:
     """A training that diverges is a row that says so, and the exit code says that something is missing."""
-    text = TINY.replace("  RWP: {name: rwp, sigma: 0.1}", "  RWP: {name: rwp, sigma: 1.0e+38}")
+    text = TINY.replace("  RWP: {name: rwp, sigma: 0.1}", "  RWP: {name: rwp, sigma: 1.0e+29}")
     done = nrbench("run", write_suite(text), "-o", tmp_path / "out")
     assert done.code == 1
     assert "diverged" in done.out

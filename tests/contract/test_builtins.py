@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from time import time
 from typing import Any, Literal
 
 import pytest
@@ -12,7 +13,24 @@ import torch
 from pydantic import field_validator
 from torch import Tensor, nn
 
-from nrbench import Claim, Component, Images, Network, Outcome, Probe, Registry, Scoring, Step, Verdict, attempt
+from nrbench import (
+    Claim,
+    Component,
+    Entry,
+    Head,
+    Images,
+    Line,
+    Network,
+    Outcome,
+    Probe,
+    Registry,
+    Scoring,
+    Section,
+    Sheet,
+    Step,
+    Verdict,
+    attempt,
+)
 from nrbench.base.component import families
 from nrbench.families.executor import Serial
 from nrbench.families.optimizer import AdamW, Sgd
@@ -259,6 +277,11 @@ class Secretive(torch.optim.SGD):
         return super().step(closure)
 
 
+def section_of(made: Callable[[Any], list[Sheet]]) -> Section:
+    """A section that makes this of its rows."""
+    return broken(Tail, parts=lambda self, evidence: made(evidence.rows))  # type: ignore[return-value]
+
+
 BREAKERS: dict[str, Callable[[], Component]] = {
     "survives_json": lambda: Forgetful(sigma=0.1),
     "is_described": Undescribed,
@@ -296,6 +319,13 @@ BREAKERS: dict[str, Callable[[], Component]] = {
     "probe_measures_numbers": Undefined,
     "executor_yields_each_item_once": Losing,
     "claim_without_rows_is_undecided": lambda: Sure(text="x"),
+    "section_is_whole": lambda: section_of(
+        lambda rows: [Sheet("title", "method", (Head("a"), Head("b")), (Line("x", (Entry("1"),)),))] if rows else []
+    ),
+    "section_of_nothing": lambda: section_of(
+        lambda rows: [Sheet("title", "method", (Head("a"),), (Line("x", (Entry("1"),)),))]
+    ),
+    "section_is_deterministic": lambda: section_of(lambda rows: [Sheet(f"title {time()}", "method", (), ())]),
 }
 
 
