@@ -8,17 +8,31 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pytest
+import torch
+from torch import Tensor
 
 from nrbench import (
+    Claim,
     DataError,
     Dataset,
+    Evidence,
+    Executor,
     Images,
+    Leaderboard,
+    Method,
+    MissingError,
+    Network,
+    NoiseModel,
     Options,
+    Outcome,
     Registry,
+    Scoring,
+    Selection,
     Splits,
+    Step,
     Store,
     StoreError,
     Suite,
@@ -29,6 +43,7 @@ from nrbench import (
 from nrbench.base import disk
 from nrbench.base.csv import csv_models
 from nrbench.base.errors import UsageError
+from nrbench.families.selection import Last
 from nrbench.jobs.files import write_json
 from nrbench.testing import SmallDataset
 from nrbench_noise import DeviceProfile
@@ -233,6 +248,7 @@ class Loose(Dataset):
     """Images that lie where data are kept and are in no key."""
 
     name: Literal["loose"] = "loose"
+    by_content: ClassVar[bool] = False  # type: ignore[misc]
 
     def load(self, root: Path) -> Splits:
         splits = SmallDataset().load(root)
@@ -246,8 +262,9 @@ def test_images_that_were_replaced_under_a_key(tiny: Suite, tmp_path: Path) -> N
     suite = tiny.replace(recipe=tiny.recipe.replace(epochs=1), datasets={"loose": Loose()})
     board = run(suite, options=Options(out=tmp_path, data=tmp_path / "a"))
     longer = suite.replace(seeds=3)
-    with pytest.raises(DataError, match="are others than those that results"):
-        run(longer, options=Options(out=tmp_path, data=tmp_path / "bb"))
+    for asked in (longer, suite):  # also where nothing is left to compute
+        with pytest.raises(DataError, match="are others than those that results"):
+            run(asked, options=Options(out=tmp_path, data=tmp_path / "bb"))
     assert run(suite, options=Options(out=tmp_path, data=tmp_path / "a")).json_bytes() == board.json_bytes()
     assert run(longer, options=Options(out=tmp_path, data=tmp_path / "a")).failed == 0
 
@@ -267,3 +284,220 @@ def test_a_file_that_a_component_reads_is_a_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "own.csv")
     with pytest.raises(ValueError, match="no regular file"):
         DeviceProfile.model_validate({"table": str(tmp_path / "own.csv")})
+
+
+def test_results_about_other_images(out: Path, tiny: Suite) -> None:
+    """Counts of another number of images than the data set has are set aside, whatever their shares are."""
+    suite = tiny.replace(recipe=tiny.recipe.replace(epochs=1))
+    path = cells(out)[0]
+    changed(
+        path, images=1, correct=[1] * len(json.loads(path.read_bytes().partition(b"\n")[2])["correct"]), clean_correct=1
+    )
+    board = Leaderboard.of(suite, Store(out / "store"))
+    assert sorted({row.status for row in board.rows}) == ["incomplete", "ok"]
+
+
+@pytest.mark.parametrize("place", ["tiny/figures", "tiny/logs", "tiny", "store"])
+def test_directories_that_are_links(
+    out: Path, nrbench: Command, write_suite: Callable[..., Path], tmp_path: Path, place: str
+) -> None:
+    """Neither `report` nor `run` writes, renames or removes anything behind a link in a directory of results."""
+    outside = tmp_path / "outside"
+    shutil.rmtree(out / place, ignore_errors=True)
+    outside.mkdir()
+    (outside / "1.svg").write_text("mine")
+    (outside / "precious.svg").write_text("mine")
+    (out / place).symlink_to(outside)
+    suite = write_suite(TINY.replace("epochs: 3", "epochs: 1"))
+    for command in (("report", out / "tiny"), ("run", suite, "-o", out, "-q")):
+        assert nrbench(*command).code in ((0, 5) if place == "tiny/logs" else (2, 5))
+    assert everything(outside) == {"1.svg": b"mine", "precious.svg": b"mine"}
+
+
+def test_files_of_any_size(out: Path, nrbench: Command, write_suite: Callable[..., Path]) -> None:
+    """A file of terabytes in the place of a result, a record or a log is an error, or read at its end, at once."""
+    suite = write_suite(TINY.replace("epochs: 3", "epochs: 1"))
+    for path in (cells(out)[0], next(out.glob("store/trainings/*/record.json")), out / "tiny" / "run.log"):
+        kept = path.read_bytes()
+        os.truncate(path, 2**42)
+        for command in (("report", out / "tiny"), ("status", suite, "-o", out)):
+            assert nrbench(*command).code in (0, 1, 5)
+        path.write_bytes(kept)
+
+
+class Lying(Executor):
+    """Brings back what it likes."""
+
+    name: Literal["lying"] = "lying"
+    how: str
+
+    def map(self, work: Any, items: Any) -> Any:
+        jobs = list(items)
+        for job in jobs:
+            result: Any = work(job)
+            if self.how == "swapped":
+                keys = list(result)
+                result = dict(zip(keys, [result[key] for key in reversed(keys)], strict=True))
+            if self.how == "zero":
+                result = {key: each.replace(correct=(0,) * len(each.correct)) for key, each in result.items()}
+            if self.how == "exit":
+                raise SystemExit(0)
+            yield {"nothing": None, "number": 3}.get(self.how, Outcome(jobs[0] if self.how == "twice" else job, result))
+
+
+@pytest.mark.parametrize("how", ["swapped", "zero"])
+def test_an_executor_that_changes_results(tiny: Suite, tmp_path: Path, how: str) -> None:
+    """What stands on the board is what the store holds."""
+    suite = tiny.replace(recipe=tiny.recipe.replace(epochs=1))
+    honest = run(suite, options=Options(out=tmp_path / "honest")).json_bytes()
+    assert run(suite, options=Options(out=tmp_path / how, executor=Lying(how=how))).json_bytes() == honest
+
+
+@pytest.mark.parametrize("how", ["nothing", "number", "exit"])
+def test_an_executor_that_brings_nothing_back(tiny: Suite, tmp_path: Path, how: str) -> None:
+    """It ends the run with an error that names it, never with success, and what was finished is stored."""
+    suite = tiny.replace(recipe=tiny.recipe.replace(epochs=1))
+    with pytest.raises(MissingError, match="the executor lying failed; what was finished is stored"):
+        run(suite, options=Options(out=tmp_path, executor=Lying(how=how)))
+    assert run(suite, options=Options(out=tmp_path)).failed == 0
+
+
+class Leaving(Dataset):
+    name: Literal["leaving"] = "leaving"
+
+    def load(self, root: Path) -> Splits:
+        raise SystemExit(0)
+
+
+def test_a_data_set_that_leaves(tiny: Suite, tmp_path: Path) -> None:
+    """An exit in a plugin's loading is an error about the data, and no success."""
+    with pytest.raises(DataError, match="the data set leaving cannot be loaded: SystemExit: 0"):
+        run(tiny.replace(datasets={"x": Leaving()}), options=Options(out=tmp_path))
+
+
+class Refusing(Method):
+    """Raises what would be nrbench's own refusal."""
+
+    name: Literal["refusing"] = "refusing"
+
+    def backward(self, step: Step) -> Tensor:
+        raise DataError("there is no data, says the method")
+
+
+def test_a_method_that_refuses_costs_itself(tiny: Suite, tmp_path: Path) -> None:
+    """An error of nrbench's own kinds from a method is that method's failure, and the others are trained."""
+    suite = tiny.replace(recipe=tiny.recipe.replace(epochs=1), methods={"R": Refusing(), **tiny.methods})
+    board = run(suite, options=Options(out=tmp_path))
+    assert {row.method for row in board.rows if row.status == "error"} == {"R"}
+    assert {row.status for row in board.rows if row.method != "R"} == {"ok"}
+
+
+class Odd(Selection):
+    """Chooses what is no epoch, or raises."""
+
+    name: Literal["odd"] = "odd"
+    how: str
+
+    def scoring(self, noise: NoiseModel) -> Scoring | None:
+        if self.how == "raises":
+            raise RuntimeError("no")
+        return None
+
+    def choose(self, scores: Any) -> Any:
+        torch.set_default_dtype(torch.float64)
+        return 1.0
+
+
+@pytest.mark.parametrize("how", ["raises", "chooses"])
+def test_a_rule_that_fails_costs_its_own_cells(tiny: Suite, tmp_path: Path, how: str) -> None:
+    """The rows of another rule beside it are those of a suite without it."""
+    suite = tiny.replace(recipe=tiny.recipe.replace(epochs=1), selections={"last": Last()})
+    alone = run(suite, options=Options(out=tmp_path / "alone"))
+    both = suite.replace(selections={"odd": Odd(how=how), "last": Last()})
+    board = run(both, options=Options(out=tmp_path / "both"))
+    assert [row for row in board.rows if row.selection == "last"] == list(alone.rows)
+    assert {row.status for row in board.rows if row.selection == "odd"} == {"error"}
+
+
+class Ruining(Scoring):
+    """A scoring of a stranger's that ruins what it is lent and then counts."""
+
+    name: Literal["ruining"] = "ruining"  # type: ignore[assignment]
+    how: str
+
+    def measured(self, network: Network, data: Any, chips: Any) -> dict[str, float]:
+        if self.how == "count":
+            return {"correct": 10.0**9}
+        data["test"].images.zero_()
+        data["test"].labels.zero_()
+        network.model.register_forward_hook(lambda *all: all[-1] * 0)
+        return {"correct": 3.0}
+
+    @classmethod
+    def measured_together(cls, probes: Any, network: Network, data: Any, chips: Any) -> list[dict[str, float]]:
+        return [probe.measured(network, data, chips) for probe in probes]
+
+
+class Ruined(Selection):
+    name: Literal["ruined"] = "ruined"
+    how: str
+
+    def scoring(self, noise: NoiseModel) -> Scoring:
+        return Ruining(noise=noise, how=self.how)
+
+    def choose(self, scores: Any) -> int:
+        return len(scores)
+
+
+@pytest.mark.parametrize("how", ["data", "count"])
+def test_a_probe_that_ruins_what_it_is_lent(tiny: Suite, tmp_path: Path, how: str) -> None:
+    """Images, labels and networks that a stranger's probe writes to are copies; a count that cannot be costs its own cells."""
+    suite = tiny.replace(recipe=tiny.recipe.replace(epochs=1), selections={"last": Last()})
+    alone = run(suite, options=Options(out=tmp_path / "alone"))
+    board = run(
+        suite.replace(selections={"ruined": Ruined(how=how), "last": Last()}), options=Options(out=tmp_path / "both")
+    )
+    assert [row for row in board.rows if row.selection == "last"] == list(alone.rows)
+    assert {row.status for row in board.rows if row.selection == "ruined"} == {"error" if how == "count" else "ok"}
+
+
+class Grasping(Claim):
+    """Writes to its evidence, leaves, or returns nothing."""
+
+    name: Literal["grasping"] = "grasping"
+    how: str
+
+    def verdict(self, evidence: Evidence) -> Any:
+        for row in evidence.rows:
+            object.__setattr__(row, "accuracy", 99.0)
+        if self.how == "leaves":
+            raise SystemExit(0)
+
+
+@pytest.mark.parametrize("how", ["leaves", "nothing"])
+def test_a_claim_that_takes_liberties(tiny: Suite, tmp_path: Path, how: str) -> None:
+    """It is undecided with what it raised, and no number on the board is its doing."""
+    suite = tiny.replace(recipe=tiny.recipe.replace(epochs=1))
+    alone = run(suite, options=Options(out=tmp_path))
+    board = run(suite.replace(claims={"C": Grasping(text="x", how=how)}), options=Options(out=tmp_path))
+    assert board.rows == alone.rows
+    assert {claim.measured.verdict for claim in board.claims} == {"undecided"}
+
+
+def test_another_suite_of_the_same_name(tiny: Suite, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Its leaderboard takes the place of the first, which is kept beside it, and it is said."""
+    suite = tiny.replace(recipe=tiny.recipe.replace(epochs=1))
+    run(suite, options=Options(out=tmp_path))
+    before = (tmp_path / "tiny" / "leaderboard.json").read_bytes()
+    run(suite.replace(seeds=1), options=Options(out=tmp_path))
+    (kept,) = (tmp_path / "tiny").glob("before-*")
+    assert (kept / "leaderboard.json").read_bytes() == before
+    assert f"it is in {kept.name} now" in caplog.text
+
+
+def test_json_that_no_terminal_obeys(tiny: Suite, tmp_path: Path) -> None:
+    """What cannot be printed is escaped in leaderboard.json, and reads as it was."""
+    board = run(tiny.replace(recipe=tiny.recipe.replace(epochs=1)), options=Options(out=tmp_path))
+    odd = board.model_copy(update={"suite": "a\x9b\u202e\x1bσ"})
+    assert odd.json_bytes().decode().strip().isprintable()
+    assert json.loads(odd.json_bytes())["suite"] == "a\x9b\u202e\x1bσ"

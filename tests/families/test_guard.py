@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
+from torch.nn.modules.module import register_module_forward_hook
 
 from nrbench import Chance, Images, Network, NoiseModel, Weights
 from nrbench.base.chance import Chips
@@ -46,6 +48,14 @@ def _write_data(weight: torch.Tensor) -> None:
     weight.data[0, 0] += 1
 
 
+KEPT: list[Any] = []
+
+
+def entered(mode: Any) -> None:
+    KEPT.append(mode)
+    mode.__enter__()
+
+
 DEEDS: dict[str, Callable[[torch.Tensor], Any]] = {
     "another shape": lambda w: {"1.weight": torch.ones(3, 1)},
     "another type": lambda w: {"1.weight": torch.ones(3, 4, dtype=torch.float64)},
@@ -53,7 +63,14 @@ DEEDS: dict[str, Callable[[torch.Tensor], Any]] = {
     "not finite": lambda w: {"1.weight": torch.full((3, 4), float("inf"))},
     "written": _write,
     "written through data": _write_data,
+    "written in another order": lambda w: [w.copy_(w.flip(0))][1:],
     "default type": lambda w: torch.set_default_dtype(torch.float64),
+    "autocast": lambda w: torch.set_autocast_enabled("cpu", True),
+    "hooks on all modules": lambda w: [register_module_forward_hook(lambda *all: None)][1:],
+    "a function of torch": lambda w: setattr(torch.nn.functional, "relu", torch.tanh),
+    "a mode": lambda w: [torch.device("meta").__enter__()][1:],
+    "inference mode": lambda w: entered(torch.inference_mode()),
+    "the working directory": lambda w: os.chdir("/"),
     "oneDNN": lambda w: torch._C._set_mkldnn_enabled(False),
     "threads": lambda w: torch.set_num_threads(2),
     "deterministic": lambda w: torch.use_deterministic_algorithms(True),
@@ -69,6 +86,7 @@ SAID = {
     "not finite": "is not finite",
     "written": "wrote to the weights",
     "written through data": "wrote to the weights",
+    "written in another order": "wrote to the weights",
 }
 
 
@@ -87,6 +105,41 @@ def test_what_a_noise_model_does_costs_itself(deed: str) -> None:
     assert (np.random.get_state()[1] == states[2]).all()  # type: ignore[union-attr]
     assert all(torch.equal(w, weights[n]) for n, w in who.weights().items())
     assert who.counts(IMAGES) == right
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [
+        lambda w: setattr(w, "data", torch.zeros(3, 4)),
+        lambda w: w.set_(torch.zeros(3, 4).untyped_storage(), 0, (3, 4)),
+        lambda w: w.t_(),
+    ],
+)
+def test_what_is_lent_is_a_view(deed: Callable[[torch.Tensor], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A noise model that puts something else in the place of its weights changes those of nobody else."""
+    monkeypatch.setitem(DEEDS, "replaced", lambda w: [deed(w)][1:])
+    who = network()
+    weights = {name: weight.clone() for name, weight in who.weights().items()}
+    for _ in range(2):
+        attempt(lambda noise: who.under(noise, CHIP), Hostile(deed="replaced"))
+        assert all(torch.equal(w, weights[n]) for n, w in who.weights().items())
+
+
+def test_a_later_read_is_checked_like_the_first() -> None:
+    """A displacement that is drawn anew in each batch has to be finite in each."""
+
+    class Late(NoiseModel):
+        name: Literal["late"] = "late"
+        rereads: ClassVar[bool] = True  # type: ignore[misc]
+
+        def displacement(self, weights: Weights, *, chance: Chance) -> Weights:
+            calls.append(1)
+            return {"1.weight": torch.full((3, 4), float("nan") if len(calls) > 2 else 1.0)}
+
+    calls: list[int] = []
+    who = network().under(Late(), CHIP)
+    with pytest.raises(ValueError, match="the displacement of late is not finite"):
+        who.counts(IMAGES)
 
 
 def test_noise_on_a_network_without_layers_is_refused() -> None:
@@ -146,3 +199,20 @@ def test_switches_alone_are_watched_where_layers_draw() -> None:
         torch.rand(3)
     with pytest.raises(ValueError, match="the number of threads"), unchanged("layers", generators=False):
         torch.set_num_threads(torch.get_num_threads() + 1)
+
+
+@pytest.mark.parametrize("length", [100, 10_000_000])
+def test_a_message_has_an_end(length: int) -> None:
+    """An exception's text is kept as far as anybody reads it."""
+    failure = attempt(raising(ValueError("x" * length)), None)
+    assert isinstance(failure, Failure)
+    assert len(failure.message) < 2100
+    assert len(failure.traceback) < 50_000
+
+
+def test_an_error_that_cannot_be_formatted_is_a_failure() -> None:
+    """A SyntaxError with odd fields is told by its name."""
+    error = SyntaxError("x", (1, 2, 3, 4))  # type: ignore[arg-type]
+    failure = attempt(raising(error), None)
+    assert isinstance(failure, Failure)
+    assert failure.message.startswith("SyntaxError")

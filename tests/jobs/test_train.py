@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, log_softmax
 
 from nrbench import Cell, Method, Recipe, State, Step, Training, Weights
+from nrbench.families.network import copy_into
 from nrbench.families.optimizer import AdamW, Sgd
-from nrbench.families.schedule import Constant, Cosine
+from nrbench.families.schedule import Constant, Cosine, OffToOn, Product
 from nrbench.families.selection import BestEpoch, Last
 from nrbench.jobs.batches import Batches
 from nrbench.jobs.data import Data
@@ -275,3 +276,65 @@ def test_products_are_computed_in_the_recipes_precision(precision: Any, dtype: t
     splits = what.dataset.load(Path())
     evaluation_network(what, data_of(what)).recalibrated(splits.train).counts(splits.test)
     assert Watching.seen == {dtype}
+
+
+class Lazy(Method):
+    """Trains nothing, in one way or another."""
+
+    name: Literal["lazy"] = "lazy"
+    how: str
+
+    def backward(self, step: Step) -> Tensor:
+        if self.how == "looks":
+            return step.losses().mean().detach()
+        if self.how == "zero":
+            return step.backward(share=0.0)
+        step.state["weight"] = step.weights()["4.weight"].clone()
+        loss = step.backward()
+        if self.how == "takes":
+            step.take_gradient()
+        return loss
+
+    def update(self, step: Step) -> None:
+        if self.how != "stays":
+            super().update(step)
+
+    def evaluation_weights(self, state: State) -> Weights | None:
+        given = {"not finite": lambda w: w * float("nan"), "another type": lambda w: w.double()}
+        return {"4.weight": given[self.how](state["weight"])} if self.how in given else None
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("looks", "lazy left no gradient"),
+        ("zero", "the gradient that lazy found in the first step is 0"),
+        ("takes", "lazy left no gradient"),
+        ("stays", "not one weight moved in epoch 1"),
+        ("not finite", "is not finite in what lazy is to be judged with"),
+        ("another type", r"torch\.float64"),
+    ],
+)
+def test_what_is_not_trained_is_not_judged(how: str, message: str) -> None:
+    """A method that leaves the network as it was, or gives weights that are none, is told so."""
+    with pytest.raises(ValueError, match=message):
+        final(training(Lazy(how=how)))
+
+
+def test_a_learning_rate_of_zero_is_told() -> None:
+    """A schedule that is 0 in every step would train nothing."""
+    with pytest.raises(ValueError, match="the learning rate is 0 in every step"):
+        final(training(lr_schedule=Product(of=(Constant(), OffToOn(until=1.0)))))
+
+
+def test_weights_are_written_where_the_network_has_them() -> None:
+    """A network whose state dict holds copies is judged at the weights that it was given."""
+
+    class Copying(torch.nn.Linear):
+        def state_dict(self, *arguments: Any, **options: Any) -> Any:
+            return {name: tensor.half() for name, tensor in super().state_dict(*arguments, **options).items()}
+
+    model = Copying(3, 2)
+    given = {"weight": torch.randn(2, 3), "bias": torch.randn(2)}
+    copy_into(model, given)
+    assert torch.equal(model.weight, given["weight"])
