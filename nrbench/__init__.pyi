@@ -25,6 +25,7 @@ from .base.statistics import paired as paired
 from .base.statistics import pearson as pearson
 from .base.statistics import welch as welch
 from .board.leaderboard import Leaderboard as Leaderboard
+from .board.leaderboard import load as load
 from .families.analog import Layer as Layer
 from .families.analog import LayerChoice as LayerChoice
 from .families.analog import Layout as Layout

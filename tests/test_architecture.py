@@ -22,11 +22,11 @@ ORDER = {
     "network probe executor selection row claim sheet section",
     "suite": "reference table recipe cell given suite yaml sweeps layers check passes trial facts locked read schema describe",
     "jobs": "results files device batches data train evaluate store lock output record select processes job plan status bench "
-    "doctor",
-    "board": "tables ranking rows leading claims leaderboard",
+    "verify doctor",
+    "board": "tables ranking rows leading claims leaderboard comparison",
     "report": "drawing cost asked_tables claim_sheets figures lead sections training details page csv markdown latex html "
     "terminal write forecast runner components",
-    "cli": "console options signals progress arguments run plan status report validate ls show schema judge bench export "
+    "cli": "console options signals progress arguments run plan status report validate ls show schema judge bench export compare verify "
     "import_ doctor main",
     "testing": "samples component noise method optimizer backbone dataset probe schedule selection executor claim section",
 }

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import sqrt
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from nrbench.base import disk
 from nrbench.base.component import canonical_json
-from nrbench.base.errors import DataError, escaped
+from nrbench.base.errors import DataError, MissingError, escaped
 from nrbench.board.claims import ClaimRow, claim_rows
 from nrbench.board.leading import with_leaders
 from nrbench.board.ranking import Ranking, rankings
@@ -102,8 +103,39 @@ class Leaderboard(BaseModel):
 
     @classmethod
     def from_json(cls, content: bytes) -> Leaderboard:
-        """Return the leaderboard written by `json_bytes`."""
-        return cls.model_validate(json.loads(content))
+        """Return the leaderboard written by `json_bytes`; raise `DataError` for anything else, by what is wrong with it."""
+        try:
+            return cls.model_validate_json(content)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"])) or "it"
+            raise DataError(f"this is no leaderboard that can be read here: {where}: {first['msg']}") from None
+
+    def __getitem__(self, labels: str | tuple[str, ...]) -> tuple[Row, ...]:
+        """Return the rows with all of these labels, such as `board["RWP", "Gaussian 0.1"]`; raise `KeyError` without any."""
+        asked = {labels} if isinstance(labels, str) else set(labels)
+        found = tuple(row for row in self.rows if asked <= {row.method, *row.column})
+        if not found:
+            known = sorted({label for row in self.rows for label in (row.method, *row.column)})
+            raise KeyError(f"no row has the labels {sorted(asked)}; there are {known}")
+        return found
+
+    def to_frame(self) -> Any:
+        """Return the rows as a pandas DataFrame; raise `MissingError` where pandas is not installed (`nrbench[pandas]`)."""
+        try:
+            import pandas
+        except ImportError:
+            raise MissingError("a table for pandas needs pandas: pip install 'nrbench[pandas]'") from None
+        return pandas.DataFrame([row.model_dump(mode="json") for row in self.rows])
+
+
+def load(path: Path | str) -> Leaderboard:
+    """Return the leaderboard of a directory of a run, or of a file leaderboard.json; raise `DataError` if there is none."""
+    path = Path(path)
+    content = disk.read(path / "leaderboard.json" if path.is_dir() else path)
+    if content is None:
+        raise DataError(f"there is no leaderboard at {path}")
+    return Leaderboard.from_json(content)
 
 
 def _environments(results: Iterable[Result]) -> tuple[Environment, ...]:

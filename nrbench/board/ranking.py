@@ -21,13 +21,13 @@ class Rank(Frozen):
     """95 % t interval over the seeds."""
     group: str
     """Methods that share a letter are not resolved: paired t test over seeds of the column means, Holm at 5 %."""
-    leading: bool
-    """Whether it is the first or shares a letter with it."""
     mean_accuracy: float | None
     """None unless every cell has a result."""
     interquartile_mean: float | None
     complete: bool
     """Whether every cell has a result; one that has none counts as the worst of its column."""
+    leading: bool | None = None
+    """Whether it is the first or shares a letter with it."""
 
 
 class Ranking(Frozen):

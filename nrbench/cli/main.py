@@ -27,6 +27,8 @@ COMMANDS = {
     "schema": "Print the JSON Schema of a suite, of leaderboard.json or of a component.",
     "judge": "Judge weights that were trained anywhere, and print the suite that this amounts to.",
     "bench": "Measure what a suite's training steps and evaluations cost on this machine; nothing is stored.",
+    "compare": "Say what became of the rows that two leaderboards have in common.",
+    "verify": "Judge the stored weights of a run again and hold the counts against those that are stored.",
     "export": "Write the weights that a cell was judged on, in the safetensors format.",
     "import": "Bring in the results of another machine.",
     "doctor": "Check that this installation can do its work.",

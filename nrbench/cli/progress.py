@@ -22,7 +22,7 @@ from rich.text import Text
 
 from nrbench.base.errors import printable
 from nrbench.base.log import Event, RunLog, followed
-from nrbench.jobs.plan import Plan
+from nrbench.jobs.plan import FAILURES, Plan
 from nrbench.suite.suite import Benchmark
 
 
@@ -44,6 +44,7 @@ class Watch:
         self._names: dict[str, str] = {}
         self._sizes: dict[str, int] = {}
         self._epochs: dict[str, int] = {}
+        self._failed: set[str] = set()
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -61,9 +62,13 @@ class Watch:
         self._sizes = {job.training.key: len(job.cells) for job in plan.jobs}
         self._epochs = {job.training.key: job.training.epochs for job in plan.jobs}
         self._progress.update(self._cells, total=plan.missing)
+        before = (
+            f", {len(plan.failed)} failed before (why: {FAILURES}; --retry-failed tries them again)"
+            if plan.failed
+            else ""
+        )
         self._say(
-            f"{suite.name}: {len(plan.cells)} cells, {plan.missing} to compute in {len(plan.jobs)} trainings"
-            + (f", {len(plan.failed)} failed before (--retry-failed tries them again)" if plan.failed else "")
+            f"{suite.name}: {len(plan.cells)} cells, {plan.missing} to compute in {len(plan.jobs)} trainings{before}"
         )
 
     @contextmanager
@@ -87,9 +92,10 @@ class Watch:
             loss = "not finite" if event.loss is None else f"{event.loss:.4g}"
             self._say(f"{name}: epoch {event.epoch}/{self._epochs[event.training]}, loss {loss}")
         elif event.kind == "failed":
+            self._failed.add(event.training)
             self._say(f"{name}: failed: {printable(event.message)}")
         elif event.kind == "finished":
-            self._say(f"{name}: done")
+            self._say(f"{name}: {'done, but for what failed' if event.training in self._failed else 'done'}")
 
     def _live(self, event: Event) -> None:
         name, epochs = self._names[event.training], self._epochs.get(event.training)

@@ -122,3 +122,19 @@ def uncertainties(noise: float | None, weight: float | None) -> tuple[str, ...]:
     """Return ± over noise draws and ± over seeds, as far as they exist, as one text."""
     known = " ".join(f"±{value:.2f}" for value in (noise, weight) if value is not None)
     return (known,) if known else ()
+
+
+def shown_bytes(count: int) -> str:
+    """Return a number of bytes in the unit that suits it."""
+    for power, unit in ((40, "TiB"), (30, "GiB"), (20, "MiB")):
+        if count >= 2**power:
+            return f"{count / 2**power:.1f} {unit}"
+    return f"{count / 2**10:.0f} KiB"
+
+
+def shown_seconds(seconds: float) -> str:
+    """Return a time in the units that suit it."""
+    whole = round(seconds)
+    if whole < 120:
+        return f"{whole} s"
+    return f"{whole // 60} min" if whole < 7200 else f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -12,5 +12,6 @@ from .plan import plan as plan
 from .status import status as status
 from .store import Store as Store
 from .store import exported as exported
+from .verify import verified as verified
 
 __all__: list[str]

@@ -15,6 +15,8 @@ from nrbench.jobs.results import CellFailure, CellResult
 from nrbench.jobs.store import Store
 from nrbench.suite.cell import Cell
 
+FAILURES = "failures.txt"
+"""The file with the tracebacks of the cells that failed."""
 LOCK = "suite.lock.json"
 """The resolved suite, written beside its leaderboard."""
 LOG = "run.log"

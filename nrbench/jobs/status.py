@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nrbench.base.component import Frozen
 from nrbench.base.log import RunLog
+from nrbench.families.sheet import shown_seconds
 from nrbench.jobs.job import Job
 from nrbench.jobs.lock import Holder, holder
 from nrbench.jobs.results import CellFailure
@@ -35,7 +36,7 @@ class Status(Frozen):
     remaining: int
     running: tuple[Running, ...]
     seconds_left: float | None
-    """From the rate at which the trainings of the last run were finished; None when none was."""
+    """From the rate at which the trainings of the last run were finished or, before one was, its epochs; None before that."""
 
     def described(self) -> Iterator[tuple[str, str]]:
         """Yield every number with its name, for people."""
@@ -46,7 +47,7 @@ class Status(Frozen):
         for running in self.running:
             yield "running", f"{running.name}: epoch {running.epoch}/{running.epochs} (process {running.holder.pid})"
         if self.remaining:
-            yield "time left", "unknown" if self.seconds_left is None else f"{self.seconds_left:.0f} s"
+            yield "time left", "unknown" if self.seconds_left is None else shown_seconds(self.seconds_left)
 
 
 def status(suite: Benchmark, store: Store, log: Path) -> Status:
@@ -68,6 +69,7 @@ def status(suite: Benchmark, store: Store, log: Path) -> Status:
             running.append(
                 Running(training=key, name=str(names[key]), epoch=epoch, epochs=job.training.epochs, holder=owner)
             )
+    epochs = sum(job.training.epochs - len(store.training(key).record().epochs) for key, job in jobs.items())
     failed = sum(isinstance(result, CellFailure) for result in found.values())
     missing = sum(result is None for result in found.values())
     return Status(
@@ -76,15 +78,15 @@ def status(suite: Benchmark, store: Store, log: Path) -> Status:
         failed=failed,
         remaining=missing,
         running=tuple(running),
-        seconds_left=_seconds_left(log, len(jobs)),
+        seconds_left=_seconds_left(log, len(jobs), epochs),
     )
 
 
-def _seconds_left(log: Path, trainings: int) -> float | None:
+def _seconds_left(log: Path, trainings: int, epochs: int) -> float | None:
     events = list(RunLog(log).news())
-    ends = [event.time for event in events if event.kind == "finished"]
-    starts = [event.time for event in events if event.kind == "started"]
-    if not ends or not starts or trainings == 0:
+    times = {kind: [event.time for event in events if event.kind == kind] for kind in ("started", "epoch", "finished")}
+    of, number = ("finished", trainings) if times["finished"] else ("epoch", epochs)
+    if trainings == 0 or not times["started"] or not times[of]:
         return 0.0 if trainings == 0 else None
-    left = trainings * (ends[-1] - starts[0]) / len(ends)
+    left = number * (times[of][-1] - times["started"][0]) / len(times[of])
     return left if 0 <= left < 1e12 else None  # a clock that was set, or a log of anybody's

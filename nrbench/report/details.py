@@ -10,7 +10,7 @@ from nrbench.base.errors import printable
 from nrbench.board.leaderboard import Leaderboard
 from nrbench.families.row import Row, Shown
 from nrbench.families.sheet import Entry, Head, Line, Sheet, heads, shown
-from nrbench.jobs.results import CellResult, accuracies
+from nrbench.jobs.results import CellFailure, CellResult, accuracies
 from nrbench.jobs.store import Store
 from nrbench.suite.suite import SECTIONS, Benchmark
 
@@ -64,3 +64,18 @@ def configuration(benchmark: Benchmark) -> Iterator[Sheet]:
     yield Sheet(
         "Configuration", "label", (Head("section"), Head("as it was resolved", wide=True)), tuple(lines), folded=True
     )
+
+
+def failures_text(board: Leaderboard, store: Store) -> str:
+    """Return the failures of a board, each reason once with the rows that it costs and its traceback; nothing without any."""
+    found: dict[CellFailure, list[str]] = {}
+    for row in (row for row in board.rows if row.reason):
+        for seed, key in enumerate(row.cells):
+            result = store.result(key)
+            if isinstance(result, CellFailure):
+                found.setdefault(result, []).append(f"{', '.join((row.method, *row.column))}, seed {seed}")
+    parts = (
+        "\n".join(map(printable, [*rows, "", *(failure.traceback or failure.message).splitlines(), failure.log or ""]))
+        for failure, rows in found.items()
+    )
+    return ("\n" + "-" * 80 + "\n").join(parts)

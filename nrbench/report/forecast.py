@@ -16,6 +16,7 @@ from nrbench.families.analog import Layout, inventory
 from nrbench.families.backbone import Backbone
 from nrbench.families.dataset import Dataset, load_splits
 from nrbench.families.network import stored_tensors
+from nrbench.families.sheet import shown_bytes, shown_seconds
 from nrbench.jobs.plan import Plan
 from nrbench.jobs.store import Store
 from nrbench.report.cost import costs
@@ -67,9 +68,14 @@ class Forecast(Frozen):
         yield "noisy passes over the test sets", f"{self.noisy_passes:,}"
         yield (
             "time on one worker",
-            "unknown until something was trained, or --measure" if self.seconds is None else f"{self.seconds:.0f} s",
+            "unknown until something was trained, or --measure"
+            if self.seconds is None
+            else shown_seconds(self.seconds),
         )
-        yield "disk", "unknown" if self.disk_bytes is None else f"{self.disk_bytes / 2**20:.1f} MiB"
+        yield (
+            "disk, for the weights of as many epochs as recipe.keep_epochs allows",
+            "unknown" if self.disk_bytes is None else shown_bytes(self.disk_bytes),
+        )
         for network, kinds in self.inventory.items():
             stored = {kind: numbers for kind, numbers in kinds.items() if kind != "digital"}
             tensors, weights = kinds.get("digital", (0, 0))

@@ -8,9 +8,11 @@ from nrbench.base import disk
 from nrbench.base.component import canonical_json
 from nrbench.base.errors import escaped
 from nrbench.board.leaderboard import Leaderboard
+from nrbench.jobs.plan import FAILURES
 from nrbench.jobs.store import Store
 from nrbench.report.cost import costs
 from nrbench.report.csv import csv_text, wide_csv_text
+from nrbench.report.details import failures_text
 from nrbench.report.html import html_page
 from nrbench.report.latex import latex_text
 from nrbench.report.markdown import markdown_text
@@ -34,6 +36,10 @@ def write_reports(board: Leaderboard, suite: Benchmark, store: Store, folder: Pa
     contents["leaderboard.html"] = html_page(page, contents).encode()
     measured = [cost.model_dump(mode="json") for cost in costs(suite, store)]
     contents["cost.json"] = escaped(canonical_json({"schema": 1, "rows": measured})).encode() + b"\n"
+    if failures := failures_text(board, store):
+        contents[FAILURES] = failures.encode(errors="backslashreplace")
+    else:
+        disk.remove(folder / FAILURES)
     pictures = {folder / "figures" / f"{number}.svg": figure.svg for number, figure in enumerate(page.figures, start=1)}
     for path in set((folder / "figures").glob("*.svg")) - pictures.keys():  # of an earlier run with more tables
         disk.remove(path)
