@@ -26,7 +26,7 @@ def claim_sheets(claims: Sequence[ClaimRow]) -> Iterator[Sheet]:
         columns = (
             "reading",
             "verdict",
-            "effect",
+            "mean effect",
             "95 % interval",
             *(("printed: reading", "verdict") if printed else ()),
         )
@@ -54,7 +54,16 @@ def _line(row: ClaimRow, *, printed: bool) -> Line:
 
 
 def _reading(verdict: Verdict) -> list[Entry]:
-    return [Entry(verdict.reading), Entry(verdict.verdict, styles=(verdict.verdict,))]
+    return [Entry(verdict.reading), Entry(verdict.verdict, tuple(_by(verdict)), (verdict.verdict,))]
+
+
+def _by(verdict: Verdict) -> Iterator[str]:
+    """Yield by which of its cells a verdict came about; a mean effect may point the other way."""
+    resolved = [cell.effect for cell in verdict.cells if cell.resolved and cell.effect is not None]
+    if verdict.cells:
+        sides = {"for": sum(effect > 0 for effect in resolved), "against": sum(effect < 0 for effect in resolved)}
+        told = ", ".join(f"{count} {side} it" for side, count in sides.items() if count)
+        yield f"resolved: {told or 'none'}, of {len(verdict.cells)} cells"
 
 
 def _cell(cell: Checked) -> str:

@@ -36,6 +36,7 @@ def latex_text(page: Page) -> str:
         r"% Tables of nrbench; to take one into a paper, copy it and load booktabs.",
         r"\documentclass{article}",
         r"\usepackage[T1]{fontenc}",
+        r"\IfFileExists{lmodern.sty}{\usepackage{lmodern}}{}",
         r"\usepackage{booktabs,graphicx}",
         r"\usepackage[a4paper,landscape,margin=1.5cm]{geometry}",
         r"\begin{document}",

@@ -1,0 +1,71 @@
+"""The tables as LaTeX: labels are text, and the document compiles."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import nrbench
+from nrbench import Leaderboard, Options, Suite
+from nrbench.report.latex import escape, latex_text
+from nrbench.report.page import page_of
+from tests.report.test_report import PAYLOADS, relabel
+
+HOSTILE = [
+    *PAYLOADS,
+    r"\input{/etc/passwd}",
+    "$x^2$",
+    "a_b & 100 % #1 ~ ^ {}",
+    r"\end{document}",
+    "中文 σ ρ ∞ é",
+    "%",
+    "\\",
+]
+ALLOWED = re.compile(
+    r"\\(?:textbackslash|textasciitilde|textasciicircum|textless|textgreater|textquotedbl|textbar|dots)\{\}"
+    r"|\\[{}$&#%_]|\$\\?[a-zA-Z|]+\$|\$-\$|\\texttt\{U\+[0-9A-F]+\}|\\textsuperscript\{[23]\}"
+)
+
+
+@given(st.text())
+def test_any_text_is_set_as_text(text: str) -> None:
+    """Beside the few commands that stand for single letters there is no character left that LaTeX obeys."""
+    left = ALLOWED.sub("", escape(text))
+    assert not set(left) & set("\\{}$&#%_^~")
+
+
+@pytest.fixture
+def run(tiny: Suite, tmp_path: Path) -> tuple[Suite, Path]:
+    nrbench.run(tiny, options=Options(out=tmp_path))
+    return tiny, tmp_path
+
+
+@pytest.mark.parametrize("payload", HOSTILE)
+def test_labels_are_text_in_latex(run: tuple[Suite, Path], payload: str) -> None:
+    """A document with hostile labels is the one with harmless ones, letter for letter, but for the labels."""
+    suite, out = run
+    store = Options(out=out).store
+    texts = []
+    for label in (payload, "harmless"):
+        named = relabel(suite, label)
+        texts.append(latex_text(page_of(Leaderboard.of(named, store), named, store)))
+    assert texts[0].replace(escape(payload), "harmless") == texts[1].replace(escape("harmless"), "harmless")
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="LaTeX is not installed")
+def test_the_document_compiles(run: tuple[Suite, Path], tmp_path: Path) -> None:
+    """pdflatex makes a document of it without an error, whatever the labels are."""
+    suite, out = run
+    store = Options(out=out).store
+    named = relabel(suite, "".join(HOSTILE))
+    (tmp_path / "board.tex").write_text(latex_text(page_of(Leaderboard.of(named, store), named, store)))
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "board.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
+    assert (tmp_path / "board.pdf").stat().st_size > 10_000
