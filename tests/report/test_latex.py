@@ -24,8 +24,8 @@ HOSTILE = [
     "a_b & 100 % #1 ~ ^ {}",
     r"\end{document}",
     "中文 σ ρ ∞ é",
-    "%",
-    "\\",
+    "%x",
+    "\\x",
 ]
 ALLOWED = re.compile(
     r"\\(?:textbackslash|textasciitilde|textasciicircum|textless|textgreater|textquotedbl|textbar|dots)\{\}"
