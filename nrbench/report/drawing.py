@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MARKERS = "osD^vP*Xdhp<>8"
+LONGEST = 60
+"""Letters of a label in a picture."""
 DASHES = ("-", "--", "-.", ":")
 
 
@@ -31,9 +33,12 @@ def drawn(
     """
     import matplotlib
 
-    settings = {"svg.hashsalt": "nrbench", "svg.fonttype": "none", "font.family": "sans-serif"}
-    with matplotlib.rc_context(settings), warnings.catch_warnings():
+    with (
+        matplotlib.rc_context({"svg.hashsalt": "nrbench", "svg.fonttype": "none", "font.family": "sans-serif"}),
+        warnings.catch_warnings(),
+    ):
         warnings.filterwarnings("ignore", "Glyph .* missing")  # the text stays text, for the fonts of who reads it
+        warnings.filterwarnings("ignore", "constrained_layout not applied")
         from matplotlib.figure import Figure as Canvas
 
         canvas = Canvas(figsize=size, layout="constrained")
@@ -61,6 +66,7 @@ def style(number: int) -> dict[str, Any]:
 
 
 def plain(text: str) -> str:
-    """Return a text in which matplotlib sees no formula, and takes no legend entry for one to hide."""
-    shown = printable(text).replace("$", r"\$")
+    """Return a text of bearable length in which matplotlib sees no formula, and takes no legend entry for one to hide."""
+    short = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    shown = printable(short).replace("$", r"\$")
     return f" {shown}" if shown.startswith("_") else shown
