@@ -63,10 +63,8 @@ def check_passes(model: nn.Module, layout: Layout, images: Tensor, classes: int)
     others = [name for name, value in model.state_dict().items() if not isinstance(value, Tensor)]
     if others:
         raise ValueError(f"its state {others[0]} is no tensor, which no file of weights can hold")
-    names = _named(model).keys()
     model.eval()
-    with _Seen() as first:
-        _check_output(model(images), len(images), classes)
+    first = _check_evaluation(model, images, classes)
     model.train()
     passing = {name: buffer.clone() for name, buffer in _passing(model).items()}
     _check_output(model(images), len(images), classes)
@@ -76,10 +74,7 @@ def check_passes(model: nn.Module, layout: Layout, images: Tensor, classes: int)
         )
     model.eval()
     _check_output(model(images[:1]), 1, classes)
-    if new := sorted(_named(model).keys() ^ names):
-        raise ValueError(f"a pass makes or removes {', '.join(new[:3])}; make all parts of a network when it is built")
-    _check_evaluation(model, images)
-    _check_uses(model, layout, images, first.all)
+    _check_uses(model, layout, images, first)
 
 
 def _check_output(output: object, count: int, classes: int) -> None:
@@ -93,10 +88,15 @@ def _named(model: nn.Module) -> dict[str, Tensor]:
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
 
+def _kept(model: nn.Module) -> dict[str, Tensor]:
+    """Return the parameters and buffers that a state dict has; what is not among them may be a cache that a pass fills."""
+    kept = model.state_dict().keys()
+    return {name: tensor for name, tensor in _named(model).items() if name in kept}
+
+
 def _passing(model: nn.Module) -> Mapping[str, Tensor]:
     """Return the buffers that no state dict has."""
-    kept = model.state_dict().keys()
-    return {name: buffer for name, buffer in model.named_buffers() if name not in kept}
+    return {name: tensor for name, tensor in _named(model).items() if name not in _kept(model)}
 
 
 def _differs(now: Tensor | None, was: Tensor) -> bool:
@@ -106,12 +106,19 @@ def _differs(now: Tensor | None, was: Tensor) -> bool:
     return now is None or now.shape != was.shape or not torch.equal(now, was)
 
 
-def _check_evaluation(model: nn.Module, images: Tensor) -> None:
-    own = {name: (tensor, tensor.clone(), (tensor._version, memory(tensor))) for name, tensor in _named(model).items()}
+def _check_evaluation(model: nn.Module, images: Tensor, classes: int) -> set[int]:
+    """Raise `ValueError` for a network that a pass in evaluation changes, or whose passes differ; return what a pass uses."""
+    own = {name: (tensor, tensor.clone(), (tensor._version, memory(tensor))) for name, tensor in _kept(model).items()}
     drawn = torch.random.get_rng_state()
-    first, second = model(images), model(images)
-    for name, (tensor, was, state) in own.items():
-        now = _named(model)[name]
+    seen = _Seen()
+    with seen:
+        first = model(images)
+    _check_output(first, len(images), classes)
+    second = model(images)
+    if new := sorted(_kept(model).keys() ^ own.keys()):
+        raise ValueError(f"a pass makes or removes {', '.join(new[:3])}; make all parts of a network when it is built")
+    for name, now in _kept(model).items():
+        tensor, was, state = own[name]
         if now is not tensor or (tensor._version, memory(tensor)) != state or _differs(now, was):
             raise ValueError(
                 f"a pass in evaluation writes to {name}, so that what it gives depends on what came before"
@@ -122,6 +129,7 @@ def _check_evaluation(model: nn.Module, images: Tensor) -> None:
         )
     if images.device.type != "meta" and not torch.equal(first, second):
         raise ValueError("two passes in evaluation over the same images differ")
+    return seen.all
 
 
 def _check_uses(model: nn.Module, layout: Layout, images: Tensor, first: set[int]) -> None:

@@ -263,6 +263,15 @@ class WithOwnHook(Net):
         self.lin.register_forward_pre_hook(lambda module, arguments: arguments[0].sum() and None)
 
 
+class Caching(Net):
+    """Fills a buffer that is not persistent at its first pass, as positions often are."""
+
+    def middle(self, x: Tensor) -> Tensor:
+        if not hasattr(self, "positions"):
+            self.register_buffer("positions", torch.arange(6.0), persistent=False)
+        return self.lin(x) + self.positions
+
+
 TAKEN: list[Callable[[], nn.Module]] = [
     Net,
     Transposed,
@@ -272,6 +281,7 @@ TAKEN: list[Callable[[], nn.Module]] = [
     partial(Recurrent, lambda lstm: prune.l1_unstructured(lstm, "weight_hh_l0", 0.5)),
     partial(Recurrent, lambda lstm: parametrizations.weight_norm(lstm, "weight_hh_l0")),
     Unused,
+    Caching,
     WithOwnHook,
 ]
 
