@@ -27,7 +27,7 @@ ORDER = {
     "report": "drawing cost asked_tables claim_sheets figures lead sections training details page csv markdown latex html "
     "terminal write forecast runner components",
     "cli": "console options signals progress arguments run plan status report validate ls show schema judge bench export compare verify "
-    "import_ doctor main",
+    "import_ new doctor main",
     "testing": "samples component noise method optimizer backbone dataset probe schedule selection executor claim section",
 }
 """The folders of nrbench, and the files in each, in the order they are to be read."""

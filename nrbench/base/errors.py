@@ -140,5 +140,7 @@ class StoppedError(NrbenchError):
 
 def did_you_mean(name: object, known: Sequence[str]) -> str:
     """`did you mean 'x'?` when a known name is close to what was written, else an empty string."""
-    close = get_close_matches(str(name), known, n=1)
+    spelt = {each.lower(): each for each in known}
+    lower = get_close_matches(str(name).lower(), spelt, n=1)
+    close = get_close_matches(str(name), known, n=1) or [spelt[each] for each in lower]
     return f"did you mean '{close[0]}'?" if close else ""

@@ -15,16 +15,16 @@ from nrbench.cli.console import console
 @click.argument("kind", required=False)
 @options.as_json
 def command(kind: str | None, as_json: bool) -> None:
-    """List the components that are installed, or the plugins they come from.
+    """List the components that are installed, the plugins they come from, or the suites that come with nrbench.
 
-    KIND is methods, noise, backbones or another family, or plugins; without it all families are listed.
+    KIND is methods, noise, backbones or another family, plugins or suites; without it all families are listed.
     """
     registry = nrbench.load_registry()
-    known = [*registry.families, "plugins"]
+    known = [*registry.families, "suites", "plugins"]
     if kind is not None and kind not in known:
         raise UsageError(f"there is no kind {kind!r}; {did_you_mean(kind, known) or 'there are ' + ', '.join(known)}")
     broken = any(plugin.error for plugin in registry.plugins)
-    kinds = [kind] if kind else [each for each in known if each != "plugins" or broken]
+    kinds = [kind] if kind else [*registry.families, *(["plugins"] if broken else [])]
     rows = [row for each in kinds for row in suite.listed(each, registry)]
     if as_json:
         click.echo(shown_json(rows))

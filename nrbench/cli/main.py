@@ -22,7 +22,7 @@ COMMANDS = {
     "status": "Say how far a suite is, also while another process runs it.",
     "report": "Write the leaderboard of what is stored, without computing anything.",
     "validate": "Check suites without training anything; every mistake is shown with its place.",
-    "ls": "List the components that are installed, or the plugins they come from.",
+    "ls": "List the components that are installed, the plugins they come from, or the suites that come with nrbench.",
     "show": "Describe a component: what it is, its parameters and their defaults, its source and its plugin.",
     "schema": "Print the JSON Schema of a suite, of leaderboard.json or of a component.",
     "judge": "Judge weights that were trained anywhere, and print the suite that this amounts to.",
@@ -31,6 +31,7 @@ COMMANDS = {
     "verify": "Judge the stored weights of a run again and hold the counts against those that are stored.",
     "export": "Write the weights that a cell was judged on, in the safetensors format.",
     "import": "Bring in the results of another machine.",
+    "new": "Make a package of your own.",
     "doctor": "Check that this installation can do its work.",
 }
 """The verbs, each with the first sentence of its documentation, so that `--help` imports none of them."""

@@ -16,6 +16,8 @@ from pydantic.fields import FieldInfo
 
 from nrbench.base.component import Component
 from nrbench.families.registry import Entry, Plugin, Registry
+from nrbench.suite.suite import shipped_suites
+from nrbench.suite.yaml import load
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,12 @@ class Description:
 
 
 def listed(kind: str, registry: Registry) -> Iterator[dict[str, Any]]:
-    """Yield a row for each component of a kind, or for each plugin if the kind is "plugins"."""
-    if kind == "plugins":
+    """Yield a row for each component of a kind or, for the kinds "plugins" and "suites", for each of these."""
+    if kind == "suites":
+        for name, path in shipped_suites().items():
+            written = load(path).child("description")
+            yield _row(name, kind, Plugin("core", "nrbench"), str(written.value if written else "").partition(". ")[0])
+    elif kind == "plugins":
         for plugin in registry.plugins:
             count = sum(entry.plugin == plugin for entry in registry.entries)
             yield _row(plugin.name, kind, plugin, f"{count} components")

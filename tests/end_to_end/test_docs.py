@@ -133,3 +133,31 @@ def test_the_table_of_networks_is_that_of_its_results() -> None:
     right = [r for r in results.values() if r.get("trains") and r.get("unchanged") and r.get("difference", 1) <= 1e-5]
     assert len(right) + sum("refused" in r for r in results.values()) == len(results)
     assert len(right) >= 0.95 * len(results)
+
+
+@pytest.mark.parametrize(
+    "kinds", [["methods", "noise"], ["methods", "noise", "backbones", "datasets", "schedules", "sections"]]
+)
+def test_a_new_package_installs_and_passes_as_it_is(tmp_path: Path, kinds: list[str]) -> None:
+    """What `nrbench new plugin` makes is installed, passes its own tests, which run its suite, and is listed."""
+    run("nrbench new plugin my-things " + " ".join(f"--kind {kind}" for kind in kinds), tmp_path)
+    source, site = tmp_path / "my-things", tmp_path / "site"
+    subprocess.run([*INSTALL, "--target", site, source], check=True, timeout=120, cwd=tmp_path)
+    assert re.search(r"^\d+ passed", run("pytest -q -p no:cacheprovider my-things/tests", tmp_path), re.MULTILINE)
+    for kind in kinds:
+        assert "my_things_" in run(f"nrbench ls {kind}", tmp_path)
+
+
+def test_names_that_are_no_packages(tmp_path: Path) -> None:
+    """A name with anything in it that is no part of one is refused, and so is a directory that is there already."""
+    for name in ("My", "a b", "../x", "1a", "a--b", "a_"):
+        done = subprocess.run(
+            [sys.executable, "-m", "nrbench", "new", "plugin", name], cwd=tmp_path, capture_output=True, timeout=60
+        )
+        assert done.returncode == 2
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "here").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "nrbench", "new", "plugin", "here"], cwd=tmp_path, capture_output=True, timeout=60
+    )
+    assert (done.returncode, list((tmp_path / "here").iterdir())) == (2, [])
