@@ -16,6 +16,8 @@ from nrbench.suite.suite import SECTIONS, Benchmark
 
 MOST_DETAILED = 400
 """Rows whose draws are shown; of larger boards they are in the store."""
+KEPT = ("noise", "accuracy")
+"""Columns that stand there also where all of their entries are the same."""
 NOTE = (
     "A chip is one noisy copy of one trained network; yield is the share of chips within one point of the same weights "
     "without noise; differences to the baseline are paired over seeds and draws, with their 95 % interval. A method leads "
@@ -28,15 +30,24 @@ def every_row(board: Leaderboard, store: Store) -> Iterator[Sheet]:
     fields: Mapping[str, Shown] = {
         name: each for name, info in Row.model_fields.items() for each in info.metadata if isinstance(each, Shown)
     }
-    first, *rest = fields.values()
+    columns = {name: [shown(getattr(row, name), how.digits) for row in board.rows] for name, how in fields.items()}
+    alike = {
+        name: texts[0]
+        for name, texts in columns.items()
+        if len(texts) > 1 and len(set(texts)) == 1 and name not in KEPT
+    }
+    left = [name for name in fields if name not in alike and name != "method"]
     detailed = len(board.rows) <= MOST_DETAILED
     lines = []
-    for row in board.rows:
-        entries = [Entry(shown(getattr(row, name), how.digits)) for name, how in fields.items() if name != "method"]
+    for index, row in enumerate(board.rows):
+        entries = [Entry(columns[name][index]) for name in left]
         if detailed:
             entries[0] = Entry(entries[0].text, details=tuple(_details(row, board, store)))
         lines.append(Line(row.method, tuple(entries)))
-    yield Sheet("Every row", first.heading, heads(*(each.heading for each in rest)), tuple(lines), (NOTE,), folded=True)
+    said = ", ".join(f"{fields[name].heading} {text}" for name, text in alike.items() if text)
+    notes = (NOTE, f"The same in all rows: {said}.") if said else (NOTE,)
+    heading = heads(*(fields[name].heading for name in left))
+    yield Sheet("Every row", fields["method"].heading, heading, tuple(lines), notes, folded=True)
 
 
 def _details(row: Row, board: Leaderboard, store: Store) -> Iterator[str]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_METHODS = 24
-"""Of more methods no figure is made: nobody could tell them apart."""
+"""Of more methods no figure is made: nobody could tell them apart. Their tails are in the table of every row."""
 MOST_PANELS = 6
 
 
@@ -141,6 +141,8 @@ class Tail(Section):
     def parts(self, evidence: Evidence) -> Iterator[Sheet]:
         for network, rows in networks(evidence):
             methods = dict.fromkeys(row.method for row in rows)
+            if len(methods) > MOST_METHODS:
+                continue
             noises = dict.fromkeys(row.noise for row in rows)
             of = {(row.method, row.noise): row for row in rows}
             lines = [Line(method, tuple(_chips(of.get((method, noise))) for noise in noises)) for method in methods]
