@@ -21,6 +21,7 @@ BLOCK = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PAGES = [
     "tutorial",
     "your-own",
+    "cookbook",
     "write-a-noise-model",
     "write-a-method",
     "write-a-backbone",
