@@ -46,8 +46,8 @@ class Differences(Section):
                 panels = {noise: [row for row in known if row.noise == noise] for noise in shown}
                 yield drawn(
                     f"Differences to {baseline}: {network}" + (", continued" if start else ""),
-                    f"Percentage points above {baseline} on {network}, mean and 95 % interval, each for itself, of differences "
-                    "paired over seeds; where the interval holds 0 nothing is resolved.",
+                    f"Percentage points above {baseline} on {network}, mean and 95 % interval, each for itself, of "
+                    "differences paired over seeds; where the interval holds 0 nothing is resolved.",
                     partial(_forest, panels=panels, methods=methods),
                     panels=len(panels),
                     size=(2.2 + 2.0 * len(panels), 1.1 + 0.32 * len(methods)),

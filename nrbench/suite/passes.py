@@ -1,9 +1,9 @@
-"""What a few passes of a network show: that its products meet the weights that a device would hold, and that a pass in
-evaluation changes nothing and draws nothing."""
+"""What a few passes of a network show: that its products meet the weights that a device would hold, in training and in
+evaluation, and that a pass in evaluation changes nothing and draws nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -11,36 +11,52 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.overrides import TorchFunctionMode
 
-from nrbench.families.analog import Layout
+from nrbench.families.analog import Layer, Layout
 
 PRODUCTS = """
-linear bilinear matmul __matmul__ __rmatmul__ mm bmm addmm baddbmm addbmm mv addmv dot inner einsum tensordot embedding
-multi_head_attention_forward _native_multi_head_attention _transformer_encoder_layer_fwd lstm gru rnn_tanh rnn_relu lstm_cell
-gru_cell rnn_tanh_cell rnn_relu_cell convolution _convolution conv1d conv2d conv3d conv_transpose1d conv_transpose2d
-conv_transpose3d conv_tbc
+linear bilinear matmul __matmul__ __rmatmul__ mm bmm addmm baddbmm addbmm mv addmv dot inner einsum tensordot multi_dot
+embedding multi_head_attention_forward _native_multi_head_attention _transformer_encoder_layer_fwd
+scaled_dot_product_attention lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell convolution
+_convolution conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d conv_tbc deform_conv2d
 """
 """What multiplies activations with a weight, or looks it up, as torch calls it."""
+COPIES = "to contiguous clone float half bfloat16 double type type_as detach reshape flatten expand_as"
+"""What gives the same numbers, perhaps in another place or precision."""
 LOOKS = "__get__ size dim numel stride storage_offset is_contiguous is_floating_point is_complex"
 """What asks a tensor about itself, not for its values."""
-_PRODUCTS, _LOOKS = frozenset(PRODUCTS.split()), frozenset(LOOKS.split())
+_PRODUCTS, _COPIES, _LOOKS = (frozenset(names.split()) for names in (PRODUCTS, COPIES, LOOKS))
 
 
 class _Seen(TorchFunctionMode):
-    """The memories of the tensors that torch's functions were given in a pass: by products, and by anything."""
+    """What torch's functions were given in a pass, by its memory; and what became of the weights that are watched."""
 
-    def __init__(self) -> None:
+    def __init__(self, watched: Iterable[Tensor] = ()) -> None:
         super().__init__()
-        self.products: set[int] = set()
         self.all: set[int] = set()
+        self.products: set[int] = set()
+        """Watched weights that a product met as they are."""
+        self.computed: set[int] = set()
+        """Watched weights that something else was computed from."""
+        self._roots = {memory(tensor): memory(tensor) for tensor in watched}
+        self._copies: list[Tensor] = []  # kept, or their memory would soon be somebody else's
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = getattr(func, "__name__", "")
-        if name not in _LOOKS:
-            found = {memory(each) for each in _tensors([*args, *(kwargs or {}).values()])}
-            self.all |= found
-            if name in _PRODUCTS:
-                self.products |= found
-        return func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
+        name = getattr(func, "__name__", "").partition(".")[0]
+        if name in _LOOKS:
+            return result
+        given = {memory(each) for each in _tensors([*args, *(kwargs or {}).values()])}
+        self.all |= given
+        watched = {self._roots[each] for each in given & self._roots.keys()}
+        made = [each for each in _tensors([result]) if memory(each) not in given] if watched else []
+        if name in _PRODUCTS:
+            self.products |= watched
+        elif name in _COPIES and len(watched) == 1:
+            self._roots |= {memory(each): root for each in made for root in watched}
+            self._copies += made
+        elif any(each.is_floating_point() or each.is_complex() for each in made):
+            self.computed |= watched
+        return result
 
 
 def _tensors(values: Any) -> Iterator[Tensor]:
@@ -52,8 +68,14 @@ def _tensors(values: Any) -> Iterator[Tensor]:
 
 
 def memory(tensor: Tensor) -> int:
-    """Return what tells the memory of a tensor from that of others, also where it has no address; views share it."""
-    return int(tensor.untyped_storage()._cdata)
+    """Return what tells the memory of a tensor from that of others, also where it has no address; views share it.
+
+    Sparse tensors and those that torch.func wraps have none that can be asked for: 0.
+    """
+    try:
+        return int(tensor.untyped_storage()._cdata)
+    except (NotImplementedError, RuntimeError):
+        return 0
 
 
 def check_passes(model: nn.Module, layout: Layout, images: Tensor, classes: int) -> None:
@@ -64,17 +86,17 @@ def check_passes(model: nn.Module, layout: Layout, images: Tensor, classes: int)
     if others:
         raise ValueError(f"its state {others[0]} is no tensor, which no file of weights can hold")
     model.eval()
-    first = _check_evaluation(model, images, classes)
+    with torch.no_grad():
+        first = _check_evaluation(model, images, classes)
     model.train()
-    passing = {name: buffer.clone() for name, buffer in _passing(model).items()}
-    _check_output(model(images), len(images), classes)
-    if moved := [name for name, was in passing.items() if _differs(_passing(model).get(name), was)]:
-        raise ValueError(
-            f"training moves {moved[0]}, a buffer that is not persistent, so that no file of weights has it"
-        )
+    _check_training(model, images, classes)
     model.eval()
-    _check_output(model(images[:1]), 1, classes)
+    with torch.inference_mode():
+        _check_output(model(images[:1]), 1, classes)
     _check_uses(model, layout, images, first)
+    model.train()
+    _check_backward(model, layout, images)
+    model.eval()
 
 
 def _check_output(output: object, count: int, classes: int) -> None:
@@ -96,7 +118,8 @@ def _kept(model: nn.Module) -> dict[str, Tensor]:
 
 def _passing(model: nn.Module) -> Mapping[str, Tensor]:
     """Return the buffers that no state dict has."""
-    return {name: tensor for name, tensor in _named(model).items() if name not in _kept(model)}
+    kept = _kept(model)
+    return {name: tensor for name, tensor in _named(model).items() if name not in kept}
 
 
 def _differs(now: Tensor | None, was: Tensor) -> bool:
@@ -106,23 +129,37 @@ def _differs(now: Tensor | None, was: Tensor) -> bool:
     return now is None or now.shape != was.shape or not torch.equal(now, was)
 
 
+class _Snapshot:
+    """What tensors were, to be told later which of them have been written to."""
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        self._was = {name: (t, t.clone(), t._version, memory(t)) for name, t in tensors.items()}
+
+    def written(self, now: Mapping[str, Tensor]) -> list[str]:
+        """Return the names of those that are others now, or have been written to."""
+        return [
+            name
+            for name, (tensor, was, version, place) in self._was.items()
+            if now[name] is not tensor
+            or (tensor._version, memory(tensor)) != (version, place)
+            or _differs(now[name], was)
+        ]
+
+
 def _check_evaluation(model: nn.Module, images: Tensor, classes: int) -> set[int]:
     """Raise `ValueError` for a network that a pass in evaluation changes, or whose passes differ; return what a pass uses."""
-    own = {name: (tensor, tensor.clone(), (tensor._version, memory(tensor))) for name, tensor in _kept(model).items()}
-    drawn = torch.random.get_rng_state()
+    names, before, drawn = _kept(model).keys(), _Snapshot(_kept(model)), torch.random.get_rng_state()
     seen = _Seen()
     with seen:
         first = model(images)
     _check_output(first, len(images), classes)
     second = model(images)
-    if new := sorted(_kept(model).keys() ^ own.keys()):
+    if new := sorted(_kept(model).keys() ^ names):
         raise ValueError(f"a pass makes or removes {', '.join(new[:3])}; make all parts of a network when it is built")
-    for name, now in _kept(model).items():
-        tensor, was, state = own[name]
-        if now is not tensor or (tensor._version, memory(tensor)) != state or _differs(now, was):
-            raise ValueError(
-                f"a pass in evaluation writes to {name}, so that what it gives depends on what came before"
-            )
+    if written := before.written(_kept(model)):
+        raise ValueError(
+            f"a pass in evaluation writes to {written[0]}, so that what it gives depends on what came before"
+        )
     if not torch.equal(drawn, torch.random.get_rng_state()):
         raise ValueError(
             "a pass in evaluation draws random numbers; is there a dropout that does not ask for training?"
@@ -132,42 +169,90 @@ def _check_evaluation(model: nn.Module, images: Tensor, classes: int) -> set[int
     return seen.all
 
 
+def _check_training(model: nn.Module, images: Tensor, classes: int) -> None:
+    """Raise `ValueError` where a pass in training writes to what a displaced pass, or a file of weights, would lose."""
+    parameters = _Snapshot(dict(model.named_parameters()))
+    passing = {name: buffer.clone() for name, buffer in _passing(model).items()}
+    with torch.no_grad():
+        _check_output(model(images), len(images), classes)
+    if written := parameters.written(dict(model.named_parameters())):
+        raise ValueError(
+            f"a pass in training writes to the parameter {written[0]}, which a displaced pass would lose; let a method's "
+            "update do it, or make it a buffer"
+        )
+    if moved := [name for name, was in passing.items() if _differs(_passing(model).get(name), was)]:
+        raise ValueError(
+            f"training moves {moved[0]}, a buffer that is not persistent, so that no file of weights has it"
+        )
+
+
 def _check_uses(model: nn.Module, layout: Layout, images: Tensor, first: set[int]) -> None:
     """Raise `ValueError` where a stored weight is not what a product meets; `first` is what the first pass used.
 
     What is computed from it first, a standardised one for instance, is what a device would hold, and a displacement of the
     weight itself would be another. A weight that nothing asks for is harmless.
     """
-    weights = layout.weights_of(model)
     own = {memory(tensor): name for name, tensor in model.named_parameters()}
     memories = {name: where for where, name in own.items()}
-    state = {name: weight.clone() for name, weight in weights.items()}
-    with _Seen() as seen:
-        layout.call(model, state, images)
-    outside = [own[each] for each in seen.all & own.keys() if own[each] in layout.layers]
-    if outside:
-        raise ValueError(
-            f"{outside[0]} is also used by something that holds it outside of the network's modules, which no displacement "
-            "would reach"
-        )
+    state = {name: weight.clone() for name, weight in layout.weights_of(model).items()}
+    seen = _Seen(state[name] for name in layout.layers)
+    with torch.no_grad(), seen:
+        output = layout.call(model, state, images)
+    _check_outside(seen, own, layout, "also used by something that holds it outside of the network's modules")
+    unused = {}
     for name, layer in layout.layers.items():
         used = memory(state[name])
-        if used not in seen.all and layer.name in layout.computed:
-            stale = getattr(model.get_submodule(layer.module), name.rpartition(".")[2], None)
-            module = model.get_submodule(layer.module)
-            if parametrize.is_parametrized(module) or not isinstance(stale, Tensor) or memory(stale) not in seen.all:
-                continue
-            raise ValueError(
-                f"{name} is computed before each pass of {layer.module}, which is not passed but asked for its weight; "
-                "make the norm or mask permanent, or use torch.nn.utils.parametrize"
-            )
-        if used in seen.all and used not in seen.products:
+        if used in seen.computed or (used in seen.all and used not in seen.products):
             raise ValueError(
                 f"{layer.module} ({type(model.get_submodule(layer.module)).__name__}) computes another weight from its own "
                 "in each pass, which is what a device would hold; leave it digital by Backbone.stored, or take a network "
                 "whose layers use their weights as they are"
             )
-        if used not in seen.all and memories.get(name) in first:
+        if used not in seen.all and name in layout.computed:
+            _check_asked(model, layer, seen)
+        elif used not in seen.all and memories.get(name) in first:
             raise ValueError(
                 f"{name} is used in the first pass and not in the next: something remembers what became of it"
             )
+        elif used not in seen.all:
+            unused[name] = state[name] + 1
+    if unused and output.device.type != "meta":
+        with torch.no_grad():
+            if not torch.equal(layout.call(model, {**state, **unused}, images), output):
+                raise ValueError(
+                    f"{next(iter(unused))} is used where it cannot be seen how, in a compiled or scripted function perhaps"
+                )
+
+
+def _check_asked(model: nn.Module, layer: Layer, seen: _Seen) -> None:
+    module = model.get_submodule(layer.module)
+    stale = getattr(module, layer.name.rpartition(".")[2], None)
+    if not parametrize.is_parametrized(module) and isinstance(stale, Tensor) and memory(stale) in seen.all:
+        raise ValueError(
+            f"{layer.name} is computed before each pass of {layer.module}, which is not passed but asked for its weight; "
+            "make the norm or mask permanent, or use torch.nn.utils.parametrize"
+        )
+
+
+def _check_backward(model: nn.Module, layout: Layout, images: Tensor) -> None:
+    """Raise `ValueError` where a backward pass meets weights that were not those of its forward pass."""
+    own = {memory(tensor): name for name, tensor in model.named_parameters()}
+    state = {name: weight.clone().requires_grad_() for name, weight in layout.weights_of(model).items()}
+    seen = _Seen()
+    with torch.enable_grad(), seen:
+        output = layout.call(model, state, images)
+        if output.requires_grad:
+            output.float().sum().backward()  # type: ignore[no-untyped-call]
+    _check_outside(
+        seen,
+        own,
+        layout,
+        "used again in the backward pass, when its displacement is gone; switch activation checkpointing off, and let "
+        "functions of your own save what they need",
+    )
+
+
+def _check_outside(seen: _Seen, own: Mapping[int, str], layout: Layout, why: str) -> None:
+    outside = [own[each] for each in seen.all & own.keys() if own[each] in layout.layers]
+    if outside:
+        raise ValueError(f"{sorted(outside)[0]} is {why}: no displacement would reach it there")

@@ -87,7 +87,7 @@ def tried(backbone: Backbone, classes: int, shape: tuple[int, int, int]) -> tupl
 
 
 def _run(backbone: Backbone, classes: int, shape: tuple[int, int, int], device: str) -> tuple[nn.Module, Layout]:
-    with torch.random.fork_rng([]), torch.device(device), unchanged(backbone.name, generators=False), torch.no_grad():
+    with torch.random.fork_rng([]), torch.device(device), unchanged(backbone.name, generators=False):
         model = backbone.build(num_classes=classes, input_shape=shape)
         layout = Layout.of(model, backbone.stored(model))
         check_passes(model, layout, torch.rand(IMAGES, *shape), classes)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations, parametrize, prune
+from torch.utils.checkpoint import checkpoint
 
 from nrbench import Layer, Layout
 from nrbench.suite.passes import check_passes
@@ -178,6 +179,51 @@ class SharedMemory(Net):
         return self.lin(x) + self.other(x)
 
 
+class Checkpointed(Net):
+    def middle(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return self.lin(x)
+        found: Tensor = checkpoint(self.lin, x, use_reentrant=False)
+        return found
+
+
+class NormalisedByHand(Net):
+    """The weight over its largest singular value, as an iteration of one's own finds it: the weight meets a product too."""
+
+    def middle(self, x: Tensor) -> Tensor:
+        weight = self.lin.weight
+        v = torch.ones(16, device=weight.device)
+        for _ in range(3):
+            u = F.normalize(weight @ v, dim=0)
+            v = F.normalize(weight.t() @ u, dim=0)
+        return F.linear(x, weight / (u @ weight @ v), self.lin.bias)
+
+
+@torch.jit.script
+def scripted(x: Tensor, weight: Tensor) -> Tensor:
+    return torch.nn.functional.linear(x, (weight - weight.mean()) / weight.std())
+
+
+class Scripted(Net):
+    def middle(self, x: Tensor) -> Tensor:
+        found: Tensor = scripted(x, self.lin.weight)
+        return found
+
+
+class Momentum(Net):
+    """A slow copy of the weights that a pass in training moves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slow = nn.Parameter(torch.zeros(6, 16), requires_grad=False)
+
+    def middle(self, x: Tensor) -> Tensor:
+        if self.training:
+            with torch.no_grad():
+                self.slow.mul_(0.9).add_(self.lin.weight, alpha=0.1)
+        return F.linear(x, self.slow)
+
+
 REFUSED: dict[type[nn.Module] | Callable[[], nn.Module], str] = {
     StandardInParent: "lin .Linear. computes another weight from its own",
     Convolution: "conv .StandardInConvolution. computes another weight",
@@ -195,6 +241,10 @@ REFUSED: dict[type[nn.Module] | Callable[[], nn.Module], str] = {
     Squeezed: "its output is .3,. for 1 images",
     ExtraState: "its state _extra_state is no tensor",
     TiedToMasked: "is stored as it is, and so is another weight that is computed from it",
+    Checkpointed: "is used again in the backward pass",
+    NormalisedByHand: "lin .Linear. computes another weight from its own",
+    Scripted: "lin.weight is used where it cannot be seen how",
+    Momentum: "a pass in training writes to the parameter slow",
     SharedMemory: "share memory without being one tensor",
 }
 
@@ -203,7 +253,7 @@ REFUSED: dict[type[nn.Module] | Callable[[], nn.Module], str] = {
 @pytest.mark.parametrize("build", REFUSED)
 def test_what_would_be_judged_wrongly_is_refused(build: Callable[[], nn.Module], device: str) -> None:
     """Each network that meets other weights than a device would hold, or that a pass changes, is refused with the reason."""
-    if device == "meta" and build in (Passing, AlwaysDropout):
+    if device == "meta" and build in (Passing, AlwaysDropout, Scripted):
         pytest.skip("only numbers show it")
     with pytest.raises(ValueError, match=REFUSED[build]), torch.device(device):  # noqa: PT012 (either of them says it)
         model = build()
@@ -215,6 +265,18 @@ def test_what_would_be_judged_wrongly_is_refused(build: Callable[[], nn.Module],
 class Transposed(Net):
     def middle(self, x: Tensor) -> Tensor:
         return x @ self.lin.weight.t() + self.lin.bias
+
+
+class Halved(Net):
+    """Mixed precision by hand: the same numbers in fewer bits."""
+
+    def middle(self, x: Tensor) -> Tensor:
+        return F.linear(x.bfloat16(), self.lin.weight.bfloat16()).float()
+
+
+class Rows(Net):
+    def middle(self, x: Tensor) -> Tensor:
+        return torch.func.vmap(self.lin)(x)
 
 
 class Quiet(Net):
@@ -275,6 +337,8 @@ class Caching(Net):
 TAKEN: list[Callable[[], nn.Module]] = [
     Net,
     Transposed,
+    Halved,
+    Rows,
     Quiet,
     Buffered,
     Recurrent,
