@@ -3,7 +3,7 @@ evaluation, and that a pass in evaluation changes nothing and draws nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -235,21 +235,60 @@ def _check_asked(model: nn.Module, layer: Layer, seen: _Seen) -> None:
 
 
 def _check_backward(model: nn.Module, layout: Layout, images: Tensor) -> None:
-    """Raise `ValueError` where a backward pass meets weights that were not those of its forward pass."""
-    own = {memory(tensor): name for name, tensor in model.named_parameters()}
-    state = {name: weight.clone().requires_grad_() for name, weight in layout.weights_of(model).items()}
-    seen = _Seen()
-    with torch.enable_grad(), seen:
-        output = layout.call(model, state, images)
-        if output.requires_grad:
-            output.float().sum().backward()  # type: ignore[no-untyped-call]
-    _check_outside(
-        seen,
-        own,
-        layout,
-        "used again in the backward pass, when its displacement is gone; switch activation checkpointing off, and let "
-        "functions of your own save what they need",
-    )
+    """Raise `ValueError` where a backward pass at other weights gives another gradient than if they were the network's own.
+
+    A backward pass that computes a part of the network again, or that asks a module for its weight, meets them no more.
+    """
+    own = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    others = {name: p.detach() * 1.25 + 0.01 for name, p in own.items() if p.is_floating_point()}
+    kept = {name: tensor.detach().clone() for name, tensor in _named(model).items()}
+    called: list[nn.Module] = []
+    hooks = [module.register_forward_pre_hook(lambda module, _: called.append(module)) for module in model.modules()]
+    try:
+        leaves = {name: other.clone().requires_grad_() for name, other in others.items()}
+        displaced, again = _gradient(lambda: layout.call(model, leaves, images), leaves, called)
+        if images.device.type != "meta":
+            _write(model, kept)
+            _write(model, others)
+            itself, _ = _gradient(lambda: model(images), own, called)
+            again = any(not torch.allclose(displaced[n], itself[n], 1e-3, 1e-4 * _size(itself[n])) for n in leaves)
+    finally:
+        for hook in hooks:
+            hook.remove()
+        if images.device.type != "meta":
+            _write(model, kept)
+    if again:
+        raise ValueError(
+            "its gradient at displaced weights is another than theirs: a part of it is computed again in the backward pass, "
+            "when the displacement is gone; switch activation checkpointing off, and let functions of your own save what "
+            "they need"
+        )
+
+
+def _gradient(
+    forward: Callable[[], Tensor], leaves: Mapping[str, Tensor], called: list[nn.Module]
+) -> tuple[dict[str, Tensor], bool]:
+    """Return the gradient of an output, and whether modules were passed again to find it."""
+    with torch.random.fork_rng([]), torch.enable_grad():
+        torch.manual_seed(0)
+        loss = forward().float().square().sum()
+        called.clear()
+        tensors = [leaf for leaf in leaves.values() if leaf.is_floating_point()]
+        found = (
+            torch.autograd.grad(loss, tensors, allow_unused=True, materialize_grads=True) if loss.requires_grad else ()
+        )
+    return dict(zip((n for n, leaf in leaves.items() if leaf.is_floating_point()), found, strict=False)), bool(called)
+
+
+def _size(tensor: Tensor) -> float:
+    return max(float(tensor.abs().max()), 1e-12) if tensor.numel() else 1.0
+
+
+def _write(model: nn.Module, values: Mapping[str, Tensor]) -> None:
+    with torch.no_grad():
+        for name, tensor in _named(model).items():
+            if name in values and tensor.shape == values[name].shape:
+                tensor.copy_(values[name])
 
 
 def _check_outside(seen: _Seen, own: Mapping[int, str], layout: Layout, why: str) -> None:
