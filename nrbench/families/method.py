@@ -145,7 +145,7 @@ def _delta(
         delta = perturbation.displacement(weights, chance=chance)
         if [weight._version for weight in weights.values()] != written:
             raise ValueError(f"{perturbation.name} wrote to the weights it was given")
-        if not (delta or perturbation.clean) and (perturbation.random or not weights.layout.layers):
+        if not (delta or perturbation.clean or weights.layout.layers):
             raise ValueError("nothing of this network lies on the device, so that no noise can move it")
         return delta
     return perturbation.displacement(weights, gradient=gradient, chance=chance)

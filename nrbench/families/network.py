@@ -160,7 +160,7 @@ class Network:
                     weight.copy_(self._kept[name])
         if written:
             raise ValueError(f"{noise.name} wrote to the weights it was given")
-        if not (delta or noise.clean) and (noise.random or not weights.layout.layers):
+        if not (delta or noise.clean or weights.layout.layers):
             raise ValueError("nothing of this network lies on the device, so that no noise can move it")
         check_displacement(weights, delta)
         if not isfinite(norm(delta.values())):
@@ -185,7 +185,10 @@ def copy_into(model: nn.Module, weights: Weights) -> None:
         raise ValueError(f"weights of another network: {message}")
     with torch.no_grad():
         for name, tensor in own.items():
-            tensor.copy_(weights[name])
+            if not any(stride == 0 and size > 1 for size, stride in zip(tensor.shape, tensor.stride(), strict=True)):
+                tensor.copy_(weights[name])
+            elif not same_values(tensor, weights[name]):
+                raise ValueError(f"{name} is expanded, one number for many, and cannot hold others")
 
 
 def stored_tensors(model: nn.Module) -> dict[str, Tensor]:

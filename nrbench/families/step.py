@@ -239,7 +239,8 @@ class Step:
             return
         seed_torch(self.dropout_seed, self.images.device)
         with torch.no_grad(), self.autocast():
-            self.model(self.images)
+            for part in torch.split(self.images, self._sizes(len(self.images))):
+                self.model(part)
         self._passes.made += 1 / 3
 
     # -- the weights and their gradient -------------------------------------------------------------------------------

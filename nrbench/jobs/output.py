@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 
 from nrbench.base import disk
@@ -29,7 +29,8 @@ def captured(path: Path | None) -> Iterator[None]:
     )
     try:
         if path is None or multiprocessing.parent_process() is None:
-            yield
+            with redirect_stdout(sys.stderr):  # what a component prints is no result of ours
+                yield
         else:
             with _sent_to(path):
                 yield

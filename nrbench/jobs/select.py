@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from math import isfinite
+from operator import index
 
 from nrbench.base.torch_state import unchanged
 from nrbench.families.executor import Failure, attempt
@@ -85,8 +86,10 @@ def _chosen_by(selection: Selection, scoring: Scoring | None, epochs: Sequence[E
 def _chosen(selection: Selection, scores: Sequence[int | None]) -> int:
     with unchanged(selection.name):
         choice = selection.choose(scores) if scores else 0
-    if type(choice) is not int:
-        raise TypeError(f"{selection.name} chose {choice!r}, which is no number of an epoch")
+    try:
+        choice = index(choice)
+    except TypeError:
+        raise TypeError(f"{selection.name} chose {choice!r}, which is no number of an epoch") from None
     if not min(1, len(scores)) <= choice <= len(scores):
         raise ValueError(f"{selection.name} chose epoch {choice} of {len(scores)}")
     return choice

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.nn.utils import parametrize
 
 from nrbench.base.chance import TrainingChance, derive, seed_torch
 from nrbench.base.torch_state import unchanged
@@ -53,6 +54,8 @@ class Trained:
     data: Data
     state: State
     layout: Layout
+    finite: frozenset[str]
+    """Parameters, and those buffers that were finite at the beginning: a mask may have infinities."""
 
     def weights(self) -> dict[str, Tensor]:
         """Return a copy of the parameters and buffers to be judged, contiguous and on the CPU, by name."""
@@ -65,9 +68,9 @@ class Trained:
             if reestimates(self.training.method):
                 images = torch.split(self.data.calibration.images, CALIBRATION_BATCH)
                 cast = autocast(self.training.recipe, self.data.device)
-                judged |= estimated_statistics(self.model, judged, map(self.data.normalise, images), cast)
+                judged |= estimated_statistics(self.model, judged, map(self.data.normalise, images), cast, self.layout)
         copies = {name: _copy(tensor) for name, tensor in judged.items()}
-        if wrong := [name for name, tensor in copies.items() if not tensor.isfinite().all()]:
+        if wrong := [name for name in copies.keys() & self.finite if not copies[name].isfinite().all()]:
             raise ValueError(f"{wrong[0]} is not finite in what {self.training.method.name} is to be judged with")
         return copies
 
@@ -99,13 +102,24 @@ def train(training: Training, data: Data, *, checkpoint: Checkpoint | None = Non
         given = method.given_weights(training.seed)
         if given is not None:
             copy_into(model, taken(given, model, note=print))
-        yield Trained(0, 0.0, 0.0, model, None, training, data, State(), layout)
+        yield Trained(0, 0.0, 0.0, model, None, training, data, State(), layout, frozenset())
         return
 
     mover = own_optimizer(method) or recipe.optimizer
     optimizer = mover.build(model.parameters())
     state = _restored(checkpoint, model, optimizer)
-    now = partial(Trained, model=model, optimizer=optimizer, training=training, data=data, state=state, layout=layout)
+    parameters = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    finite = frozenset(n for n, t in stored_tensors(model).items() if n in parameters or t.isfinite().all())
+    now = partial(
+        Trained,
+        model=model,
+        optimizer=optimizer,
+        training=training,
+        data=data,
+        state=state,
+        layout=layout,
+        finite=finite,
+    )
     batches = Batches(data.train, data.normalise, recipe, training.seed)
     total = training.epochs * len(batches)
     strides = {name: (p.shape, p.stride()) for name, p in model.named_parameters() if _is_dense(p)}
@@ -124,14 +138,14 @@ def train(training: Training, data: Data, *, checkpoint: Checkpoint | None = Non
 
     if not any(recipe.lr_schedule(number / total) for number in range(total)):
         raise ValueError("the learning rate is 0 in every step, so that nothing would be trained")
+    before = {} if checkpoint else {name: p.detach().clone() for name, p in model.named_parameters()}
+    idle = checkpoint is None  # no gradient was seen yet that is not 0
     for epoch in range(checkpoint.epoch + 1 if checkpoint else 1, training.epochs + 1):
-        before, fastest = {name: p.detach().clone() for name, p in model.named_parameters()}, 0.0
         model.train()
         loss = torch.zeros((), device=data.device)
         passes = 0.0
         for number, batch in enumerate(batches.epoch(epoch), start=(epoch - 1) * len(batches)):
             lr = mover.lr * recipe.lr_schedule(number / total)
-            fastest = max(fastest, lr)
             step = new_step(
                 images=batch.images,
                 labels=batch.labels,
@@ -140,31 +154,37 @@ def train(training: Training, data: Data, *, checkpoint: Checkpoint | None = Non
                 dropout_seed=derive("dropout", training.seed, number) & 0xFFFF_FFFF,
                 further=partial(batches.further, number),
             )
-            loss += _made(step, method, recipe) * len(batch.labels)
+            step_loss, gradient = _made(step, method, recipe, look=idle)
+            idle &= not gradient
+            loss += step_loss * len(batch.labels)
             passes += step.passes
         model.eval()
-        if fastest and same(dict(model.named_parameters()), before):
-            raise ValueError(f"not one weight moved in epoch {epoch}: {method.name} or {mover.name} trains nothing")
-        finite = torch.stack([each.isfinite().all() for each in stored_tensors(model).values()]).all()
-        loss = loss.where(finite, float("nan"))  # the last step is in no loss
+        if epoch == training.epochs and (idle or (before and same(dict(model.named_parameters()), before))):
+            raise ValueError(
+                f"{method.name} or {mover.name} trains nothing: no gradient was found, or no weight has moved"
+            )
+        whole = torch.stack(
+            [tensor.isfinite().all() for n, tensor in stored_tensors(model).items() if n in finite]
+        ).all()
+        loss = loss.where(whole, float("nan"))  # the last step is in no loss
         yield now(epoch=epoch, loss=loss.item() / len(data.train), passes_per_step=passes / len(batches))
 
 
-def _made(step: Step, method: Method, recipe: Recipe) -> Tensor:
-    """Make a step, from its learning rate to its update, and return the loss that was differentiated."""
+def _made(step: Step, method: Method, recipe: Recipe, *, look: bool) -> tuple[Tensor, bool]:
+    """Make a step, from its learning rate to its update; return the loss that was differentiated.
+
+    Where somebody has to `look`, return too whether there was a gradient that is not 0.
+    """
     for group in step.optimizer.param_groups:
         group["lr"] = step.clock.lr
     loss = method.backward(step)
-    if not step.passes or all(p.grad is None for p in step.model.parameters()):
-        raise ValueError(f"{method.name} left no gradient of a batch, so that nothing would be trained")
-    if step.clock.step == 0 and not norm(p.grad for p in step.model.parameters() if p.grad is not None):
-        raise ValueError(f"the gradient that {method.name} found in the first step is 0")
+    gradient = look and norm(p.grad for p in step.model.parameters() if p.grad is not None) > 0
     step.finish()
     if recipe.clip_norm is not None:
         nn.utils.clip_grad_norm_(step.model.parameters(), recipe.clip_norm)
     method.update(step)
     step.optimizer.zero_grad(set_to_none=True)
-    return loss
+    return loss, gradient
 
 
 def criterion(recipe: Recipe) -> Criterion:
@@ -179,11 +199,20 @@ def initial_model(training: Training, data: Data) -> nn.Module:
     with unchanged(training.backbone.name, generators=False):
         built = training.backbone.build(num_classes=data.num_classes, input_shape=(channels, height, width))
     built.eval()
-    memory_format = torch.channels_last if training.recipe.channels_last else torch.contiguous_format
-    model: nn.Module = built.to(device=data.device, memory_format=memory_format)  # type: ignore[call-overload]
+    model = built.to(device=data.device)
+    if training.recipe.channels_last:
+        _lay_channels_last(model)
     if training.recipe.compile:
         model.compile()  # in place: the names of parameters stay, and displaced weights are inputs of the same graph
     return model
+
+
+def _lay_channels_last(model: nn.Module) -> None:
+    """Give the weights of convolutions the layout that their kernels want, and leave all others as the network made them."""
+    for module in model.modules():
+        if isinstance(module, nn.modules.conv._ConvNd | parametrize.ParametrizationList):
+            for parameter in (p for p in module.parameters(recurse=False) if p.ndim == 4):
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
 
 def _restored(checkpoint: Checkpoint | None, model: nn.Module, optimizer: torch.optim.Optimizer) -> State:

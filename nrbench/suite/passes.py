@@ -24,6 +24,8 @@ COPIES = "to contiguous clone float half bfloat16 double type type_as detach res
 """What gives the same numbers, perhaps in another place or precision."""
 LOOKS = "__get__ size dim numel stride storage_offset is_contiguous is_floating_point is_complex"
 """What asks a tensor about itself, not for its values."""
+SMALL = 10_000_000
+"""Parameters of a network whose gradients are compared in numbers; of a larger one it is seen whether parts are passed again."""
 _PRODUCTS, _COPIES, _LOOKS = (frozenset(names.split()) for names in (PRODUCTS, COPIES, LOOKS))
 
 
@@ -241,13 +243,14 @@ def _check_backward(model: nn.Module, layout: Layout, images: Tensor) -> None:
     """
     own = {name: p for name, p in model.named_parameters() if p.requires_grad}
     others = {name: p.detach() * 1.25 + 0.01 for name, p in own.items() if p.is_floating_point()}
-    kept = {name: tensor.detach().clone() for name, tensor in _named(model).items()}
+    real = images.device.type != "meta" and sum(p.numel() for p in own.values()) <= SMALL
+    kept = {name: tensor.detach().clone() for name, tensor in _named(model).items()} if real else {}
     called: list[nn.Module] = []
     hooks = [module.register_forward_pre_hook(lambda module, _: called.append(module)) for module in model.modules()]
     try:
         leaves = {name: other.clone().requires_grad_() for name, other in others.items()}
         displaced, again = _gradient(lambda: layout.call(model, leaves, images), leaves, called)
-        if images.device.type != "meta":
+        if real:
             _write(model, kept)
             _write(model, others)
             itself, _ = _gradient(lambda: model(images), own, called)
@@ -255,8 +258,7 @@ def _check_backward(model: nn.Module, layout: Layout, images: Tensor) -> None:
     finally:
         for hook in hooks:
             hook.remove()
-        if images.device.type != "meta":
-            _write(model, kept)
+        _write(model, kept)
     if again:
         raise ValueError(
             "its gradient at displaced weights is another than theirs: a part of it is computed again in the backward pass, "

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from functools import lru_cache
 from math import prod
 from pathlib import Path
@@ -87,7 +88,8 @@ def tried(backbone: Backbone, classes: int, shape: tuple[int, int, int]) -> tupl
 
 
 def _run(backbone: Backbone, classes: int, shape: tuple[int, int, int], device: str) -> tuple[nn.Module, Layout]:
-    with torch.random.fork_rng([]), torch.device(device), unchanged(backbone.name, generators=False):
+    quiet = redirect_stdout(sys.stderr)  # what a network prints is no result of ours
+    with quiet, torch.random.fork_rng([]), torch.device(device), unchanged(backbone.name, generators=False):
         model = backbone.build(num_classes=classes, input_shape=shape)
         layout = Layout.of(model, backbone.stored(model))
         check_passes(model, layout, torch.rand(IMAGES, *shape), classes)

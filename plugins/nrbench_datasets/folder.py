@@ -76,7 +76,7 @@ class Folder(Dataset):
         label_of = {name: steps[depth] for name, steps in placed.items()}
         self._check_classes(named, set(label_of.values()))
         classes = sorted(set(label_of.values()))
-        part_of = {name: named[placed[name][0]] if named else self._part(contents[name]) for name in contents}
+        part_of = {name: named[placed[name][0]] for name in contents} if named else self._parts(contents, label_of)
         arrays = {name: self._pixels(name, content) for name, content in contents.items()}
         if len({array.shape for array in arrays.values()}) > 1:
             raise DataError(f"the images in {self.path.path} have different sizes: say `size`")
@@ -98,13 +98,17 @@ class Folder(Dataset):
         """Return the part of the data that each directory at the top is; nothing where the directories there are classes."""
         tops = {name.split("/")[0] for name in contents if "/" in name}
         named = {top: SPLITS[top.lower()] for top in tops if top.lower() in SPLITS}
-        if named and (
-            not {"train", "test"} <= {*named.values()} or named.keys() != tops or len({*named.values()}) < len(named)
-        ):
+        parts = set(named.values())
+        if "train" not in parts or len(parts) < 2:
+            return {}  # a class may be called train
+        if named.keys() != tops or len(parts) < len(named):
             raise DataError(
-                f"{self.path.path} has the directories {', '.join(sorted(tops))}: either they are classes, or a training, a "
-                "test and perhaps a validation set, each with a directory for each class"
+                f"{self.path.path} has the directories {', '.join(sorted(tops))}: either they are classes, or a training set "
+                "and one for testing, perhaps one for validation, each with a directory for each class"
             )
+        if "test" not in parts:
+            log.warning("%s has no test images: those in its validation directory are tested on", self.path.path)
+            return {top: "test" if part == "validation" else part for top, part in named.items()}
         return named
 
     def _check_classes(self, named: dict[str, str], found: set[str]) -> None:
@@ -112,13 +116,21 @@ class Folder(Dataset):
         root = Path(self.path.path)
         for parent in [root / top for top in named] or [root]:
             for child in parent.iterdir():
-                if child.is_dir() and not child.name.startswith(".") and child.name not in found:
+                if child.is_dir() and not child.name.startswith((".", "__MACOSX")) and child.name not in found:
                     raise DataError(f"{child} has no images that are read, which are {' '.join(IMAGES)}")
         if len(found) < 2:
             raise DataError(f"{root} has {len(found)} directories with images, one for each class are needed")
 
-    def _part(self, content: bytes) -> str:
-        return "test" if _share(content) < self.test else "train"
+    def _parts(self, contents: dict[str, bytes], label_of: dict[str, str]) -> dict[str, str]:
+        """Return train or test for each image, by its content alone; of each class the lowest hash is tested on at least."""
+        shares = {name: _share(content) for name, content in contents.items()}
+        lowest: dict[str, float] = {}
+        for name, label in label_of.items():
+            lowest[label] = min(shares[name], lowest.get(label, 1.0))
+        return {
+            name: "test" if shares[name] < self.test or shares[name] == lowest[label_of[name]] else "train"
+            for name in contents
+        }
 
     def _pixels(self, name: str, content: bytes) -> np.ndarray:
         from PIL import Image, ImageOps
@@ -148,7 +160,7 @@ def _contents(folder: Path) -> Iterator[tuple[str, bytes]]:
         if whole in seen:
             raise DataError(f"{parent} is a directory that is met twice: a link leads back to it")
         seen.add(whole)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
         for name in sorted(files):
             path = Path(parent, name)
             if not name.startswith(".") and path.suffix.lower() in IMAGES and path.is_file():

@@ -538,6 +538,36 @@ def test_directories_of_a_split_in_any_case_with_validation(tmp_path: Path) -> N
     assert (len(splits.train), len(splits.test), len(splits.validation or ())) == (16, 16, 16)
 
 
+def numbered(folder: Path) -> None:
+    """Let every image be another."""
+    for number, path in enumerate(sorted(folder.rglob("*.png"))):
+        Image.fromarray(np.full((8, 8, 3), number, np.uint8)).save(path)
+
+
+def test_a_class_called_train(tmp_path: Path) -> None:
+    """A directory called as a split is one where there is a split, and a class beside other classes."""
+    write_images(tmp_path, names("car", "plane", "train", count=30))
+    numbered(tmp_path)
+    assert folder_of(tmp_path).load(Path()).class_names == ("car", "plane", "train")
+
+
+def test_validation_images_where_there_are_no_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Of a training and a validation set, as ImageNet has them, the latter is tested on, and it is said."""
+    write_images(tmp_path, names("train/a", "train/b", "val/a", "val/b"))
+    numbered(tmp_path)
+    splits = folder_of(tmp_path).load(Path())
+    assert (len(splits.train), len(splits.test), splits.validation) == (16, 16, None)
+    assert "are tested on" in caplog.text
+
+
+def test_small_classes_have_test_images(tmp_path: Path) -> None:
+    """However few images a class has, one of them is tested on and one is trained on."""
+    write_images(tmp_path, names(*(f"c{index}" for index in range(10)), count=3))
+    numbered(tmp_path)
+    splits = folder_of(tmp_path).load(Path())
+    assert torch.unique(splits.test.labels).tolist() == torch.unique(splits.train.labels).tolist() == list(range(10))
+
+
 def test_a_link_to_a_class_is_followed(tmp_path: Path) -> None:
     """A class that is a link to a directory elsewhere is a class like the others."""
     write_images(tmp_path / "data", names("cats", count=30))
@@ -554,12 +584,12 @@ def test_a_link_to_a_class_is_followed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("made", "message"),
     [
-        (names("train/a", "train/b", "val/a", "val/b"), "either they are classes, or a training, a test"),
+        (names("train/a", "train/b", "val/a", "val/b", "x"), "either they are classes, or a training set"),
         (names("train/a", "train/b", "test/a", "test/b", "cats"), "either they are classes"),
         ([*names("a", "b", count=40), "stray.png"], "stray.png in .* lies in the directory of no class"),
         (names("a"), "has 1 directories with images"),
         (names("train/a", "train/b", "test/c", "test/a"), "there are no train images of c"),
-        (names("a", "b", count=1), "there are no (train|test) images of"),
+        (names("a", "b", count=1), "there are no (train|test) images"),
     ],
 )
 def test_directories_that_are_no_classes(tmp_path: Path, made: list[str], message: str) -> None:
