@@ -25,7 +25,7 @@ COPIES = "to contiguous clone float half bfloat16 double type type_as detach res
 LOOKS = "__get__ size dim numel stride storage_offset is_contiguous is_floating_point is_complex"
 """What asks a tensor about itself, not for its values."""
 SMALL = 10_000_000
-"""Parameters of a network whose gradients are compared in numbers; of a larger one it is seen whether parts are passed again."""
+"""Parameters of a network whose gradients are compared in numbers; of a larger one only repeated passes are seen."""
 _PRODUCTS, _COPIES, _LOOKS = (frozenset(names.split()) for names in (PRODUCTS, COPIES, LOOKS))
 
 

@@ -1,16 +1,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import cos, pi
+from math import cos, isfinite, pi
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax
 
-from nrbench import Cell, Method, Recipe, State, Step, Training, Weights
+from nrbench import Backbone, Cell, Method, Recipe, State, Step, Training, Weights
 from nrbench.families.network import copy_into
 from nrbench.families.optimizer import AdamW, Sgd
 from nrbench.families.schedule import Constant, Cosine, OffToOn, Product
@@ -338,3 +338,61 @@ def test_weights_are_written_where_the_network_has_them() -> None:
     given = {"weight": torch.randn(2, 3), "bias": torch.randn(2)}
     copy_into(model, given)
     assert torch.equal(model.weight, given["weight"])
+
+
+class Accumulating(Method):
+    """Hands over the sum of two steps' gradients at every second one, and moves the weights then alone."""
+
+    name: Literal["accumulating"] = "accumulating"
+    rampable: ClassVar[bool] = False
+
+    def backward(self, step: Step) -> Tensor:
+        loss = step.backward()
+        gradient = step.take_gradient()
+        if step.clock.step % 2 == 0:
+            step.state.update({name.replace("/", "."): each.clone() for name, each in gradient.items()})
+        else:
+            step.put_gradient({name: step.state[name] + each for name, each in gradient.items()})
+        return loss
+
+    def update(self, step: Step) -> None:
+        if step.clock.step % 2:
+            super().update(step)
+
+
+def test_a_method_may_leave_updates_out() -> None:
+    """Steps without a gradient of their own, the first too, are a method's to make; what counts is that it trains at all."""
+    first = {name: p.detach().clone() for name, p in initial_model(training(), data_of(training())).named_parameters()}
+    last = final(training(Accumulating()))
+    assert any(not torch.equal(first[name], last[name]) for name in first)
+
+
+class Masked(Backbone):
+    """A mask with infinities as attention has them, a filter of five dimensions, and one that is a complex number."""
+
+    name: Literal["masked"] = "masked"
+
+    def build(self, *, num_classes: int, input_shape: tuple[int, int, int]) -> nn.Module:
+        return _Masked(num_classes, input_shape)
+
+
+class _Masked(nn.Module):
+    def __init__(self, classes: int, shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.register_buffer("mask", torch.tensor([0.0, float("-inf")]))
+        self.spatial = nn.Conv3d(1, 2, 3, padding=1)
+        self.filter = nn.Parameter(torch.randn(1, 2, 4, 2))
+        self.head = nn.Linear(2 * shape[0] * shape[1] * shape[2], classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gain = torch.view_as_complex(self.filter).abs().mean()
+        return self.head(self.spatial(x[:, None]).flatten(1) * self.mask.softmax(0)[0]) * gain
+
+
+def test_networks_with_parts_of_all_kinds_are_trained() -> None:
+    """Infinities that a network was made with are no divergence, and only convolutions of images are laid out anew."""
+    what = training()
+    what = Training(what.dataset, Masked(), RWP(sigma=0.05), what.recipe, 0)
+    *_, last = run(what)
+    assert isfinite(last.loss)
+    assert last.weights()["mask"].tolist() == [0.0, float("-inf")]
