@@ -18,7 +18,7 @@ from nrbench.families.analog import Layout
 from nrbench.families.displacement import check_displacement
 from nrbench.families.method import Method, own_optimizer, reestimates
 from nrbench.families.network import CALIBRATION_BATCH, copy_into, estimated_statistics, norm, same, stored_tensors
-from nrbench.families.step import Clock, Criterion, State, Step
+from nrbench.families.step import Batch, Clock, Criterion, State, Step
 from nrbench.jobs.batches import Batches
 from nrbench.jobs.data import Data
 from nrbench.jobs.device import autocast
@@ -93,10 +93,9 @@ class Trained:
 def train(training: Training, data: Data, *, checkpoint: Checkpoint | None = None) -> Iterator[Trained]:
     """Yield the network after every epoch that is left; the same object each time, so copy what should last.
 
-    Torch's default generator is used up.
+    Torch's default generator is used up. Raise `ValueError` for a training that would leave the network as it was.
     """
-    recipe, method = training.recipe, training.method
-    model = initial_model(training, data)
+    method, model = training.method, initial_model(training, data)
     layout = Layout.of(model, training.backbone.stored(model))
     if not training.epochs:
         given = method.given_weights(training.seed)
@@ -105,69 +104,83 @@ def train(training: Training, data: Data, *, checkpoint: Checkpoint | None = Non
         yield Trained(0, 0.0, 0.0, model, None, training, data, State(), layout, frozenset())
         return
 
-    mover = own_optimizer(method) or recipe.optimizer
-    optimizer = mover.build(model.parameters())
+    optimizer = (own_optimizer(method) or training.recipe.optimizer).build(model.parameters())
     state = _restored(checkpoint, model, optimizer)
+    loop = _Loop(training, data, model, layout, optimizer, state)
+    if not any(map(training.recipe.lr_schedule, (number / loop.total for number in range(loop.total)))):
+        raise ValueError("the learning rate is 0 in every step, so that nothing would be trained")
     parameters = {name for name, _ in model.named_parameters(remove_duplicate=False)}
     finite = frozenset(n for n, t in stored_tensors(model).items() if n in parameters or t.isfinite().all())
-    now = partial(
-        Trained,
-        model=model,
-        optimizer=optimizer,
-        training=training,
-        data=data,
-        state=state,
-        layout=layout,
-        finite=finite,
-    )
-    batches = Batches(data.train, data.normalise, recipe, training.seed)
-    total = training.epochs * len(batches)
-    strides = {name: (p.shape, p.stride()) for name, p in model.named_parameters() if _is_dense(p)}
-    new_step = partial(
-        Step,
-        model=model,
-        criterion=criterion(recipe),
-        state=state,
-        optimizer=optimizer,
-        bn_statistics=recipe.bn_statistics,
-        autocast=autocast(recipe, data.device),
-        layout=layout,
-        micro_batch=recipe.micro_batch,
-        fewest=2 if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules()) else 1,
-    )
-
-    if not any(recipe.lr_schedule(number / total) for number in range(total)):
-        raise ValueError("the learning rate is 0 in every step, so that nothing would be trained")
-    before = {} if checkpoint else {name: p.detach().clone() for name, p in model.named_parameters()}
-    idle = checkpoint is None  # no gradient was seen yet that is not 0
+    before = None if checkpoint else {name: p.detach().clone() for name, p in model.named_parameters()}
     for epoch in range(checkpoint.epoch + 1 if checkpoint else 1, training.epochs + 1):
-        model.train()
-        loss = torch.zeros((), device=data.device)
-        passes = 0.0
-        for number, batch in enumerate(batches.epoch(epoch), start=(epoch - 1) * len(batches)):
-            lr = mover.lr * recipe.lr_schedule(number / total)
-            step = new_step(
-                images=batch.images,
-                labels=batch.labels,
-                chance=TrainingChance(training.seed, number, strides, device=data.device),
-                clock=Clock(number, len(batches), total, lr, len(data.train)),
-                dropout_seed=derive("dropout", training.seed, number) & 0xFFFF_FFFF,
-                further=partial(batches.further, number),
-            )
-            step_loss, gradient = _made(step, method, recipe, look=idle)
-            idle &= not gradient
-            loss += step_loss * len(batch.labels)
-            passes += step.passes
-        model.eval()
-        if epoch == training.epochs and (idle or (before and same(dict(model.named_parameters()), before))):
-            raise ValueError(
-                f"{method.name} or {mover.name} trains nothing: no gradient was found, or no weight has moved"
-            )
+        loss, passes = loop.epoch(epoch)
+        if epoch == training.epochs and before and (loop.idle or same(dict(model.named_parameters()), before)):
+            raise ValueError(f"{method.name} trains nothing: no gradient was found, or no weight has moved")
         whole = torch.stack(
             [tensor.isfinite().all() for n, tensor in stored_tensors(model).items() if n in finite]
         ).all()
-        loss = loss.where(whole, float("nan"))  # the last step is in no loss
-        yield now(epoch=epoch, loss=loss.item() / len(data.train), passes_per_step=passes / len(batches))
+        mean = loss.where(whole, float("nan")).item() / len(data.train)  # the last step is in no loss
+        yield Trained(epoch, mean, passes, model, optimizer, training, data, state, layout, finite)
+
+
+class _Loop:
+    """The steps of a training."""
+
+    def __init__(
+        self,
+        training: Training,
+        data: Data,
+        model: nn.Module,
+        layout: Layout,
+        optimizer: torch.optim.Optimizer,
+        state: State,
+    ) -> None:
+        recipe = training.recipe
+        self._training, self._data, self._model = training, data, model
+        self._batches = Batches(data.train, data.normalise, recipe, training.seed)
+        self._strides = {name: (p.shape, p.stride()) for name, p in model.named_parameters() if _is_dense(p)}
+        self._step = partial(
+            Step,
+            model=model,
+            criterion=criterion(recipe),
+            state=state,
+            optimizer=optimizer,
+            bn_statistics=recipe.bn_statistics,
+            autocast=autocast(recipe, data.device),
+            layout=layout,
+            micro_batch=recipe.micro_batch,
+            fewest=2 if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules()) else 1,
+        )
+        self.total = training.epochs * len(self._batches)
+        self.idle = True
+        """Whether no gradient was found yet that is not 0."""
+
+    def epoch(self, epoch: int) -> tuple[Tensor, float]:
+        """Make the steps of epoch 1, 2, …; return the sum of the losses of all images and the passes of each step."""
+        self._model.train()
+        loss = torch.zeros((), device=self._data.device)
+        passes = 0.0
+        for number, batch in enumerate(self._batches.epoch(epoch), start=(epoch - 1) * len(self._batches)):
+            step = self._new_step(number, batch)
+            step_loss, gradient = _made(step, self._training.method, self._training.recipe, look=self.idle)
+            self.idle &= not gradient
+            loss += step_loss * len(batch.labels)
+            passes += step.passes
+        self._model.eval()
+        return loss, passes / len(self._batches)
+
+    def _new_step(self, number: int, batch: Batch) -> Step:
+        recipe, seed = self._training.recipe, self._training.seed
+        mover = own_optimizer(self._training.method) or recipe.optimizer
+        lr = mover.lr * recipe.lr_schedule(number / self.total)
+        return self._step(
+            images=batch.images,
+            labels=batch.labels,
+            chance=TrainingChance(seed, number, self._strides, device=self._data.device),
+            clock=Clock(number, len(self._batches), self.total, lr, len(self._data.train)),
+            dropout_seed=derive("dropout", seed, number) & 0xFFFF_FFFF,
+            further=partial(self._batches.further, number),
+        )
 
 
 def _made(step: Step, method: Method, recipe: Recipe, *, look: bool) -> tuple[Tensor, bool]:
