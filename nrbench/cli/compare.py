@@ -29,9 +29,10 @@ _GATE = 4
 )
 @options.as_json
 def command(first: Path, second: Path, fail_under: float | None, as_json: bool) -> int:
-    """Say what became of the rows that two leaderboards have in common: differences paired over seeds.
+    """Say what became of the rows that two leaderboards have in common.
 
-    FIRST and SECOND are directories of runs, such as results/quickstart, or files leaderboard.json.
+    FIRST and SECOND are directories of runs, such as results/quickstart, or files leaderboard.json. Differences are paired
+    over seeds.
     """
     found = compared(nrbench.load(first), nrbench.load(second))
     worse = [] if fail_under is None else found.regressions(fail_under)

@@ -18,19 +18,19 @@ _GATE = 4
 
 
 @click.command("verify")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--only", multiple=True, metavar="GLOB", help="Take only cells with a label like this.")
 @options.data_dir
 @click.option("--device", default="auto", envvar="NRBENCH_DEVICE", show_envvar=True, help="auto, cpu, cuda, cuda:N.")
 @options.as_json
 @stoppable()
-def command(folder: Path, device: str, as_json: bool, **asked: Any) -> int:
+def command(directory: Path, device: str, as_json: bool, **asked: Any) -> int:
     """Judge the stored weights of a run again and hold the counts against those that are stored.
 
     DIR is the directory of a run, such as results/quickstart, with the store beside it; nothing is written. The exit code
     is 4 where a count differs. Other processors or versions than those of the run may round differently.
     """
-    folder = folder.resolve()
+    folder = directory.resolve()
     if not (folder / jobs.LOCK).is_file():
         raise UsageError(f"{folder} is not the directory of a run: it has no {jobs.LOCK}")
     loaded = suite.locked_suite(folder / jobs.LOCK, nrbench.load_registry())

@@ -63,7 +63,7 @@ def _by(verdict: Verdict) -> Iterator[str]:
     if verdict.cells:
         sides = {"for": sum(effect > 0 for effect in resolved), "against": sum(effect < 0 for effect in resolved)}
         told = ", ".join(f"{count} {side} it" for side, count in sides.items() if count)
-        yield f"resolved: {told or 'none'}, of {len(verdict.cells)} cells"
+        yield f"resolved: {told or 'nothing'}, of {len(verdict.cells)} cells"
 
 
 def _cell(cell: Checked) -> str:

@@ -76,6 +76,9 @@ def test_the_commands_and_their_flags() -> None:
             ]
         ),
         "bench": sorted(["--data-dir", "--device", "--json", "--seconds", "--set", "suite"]),
+        "compare": ["--fail-under", "--json", "first", "second"],
+        "verify": ["--data-dir", "--device", "--json", "--only", "directory"],
+        "new": [],
     }
 
 
