@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import torch
+from safetensors.torch import load
 from torch import nn
 
-from nrbench import ADDED_LATER, Backbone, did_you_mean
+from nrbench import ADDED_LATER, Backbone, DataFile, did_you_mean
 
 Arguments = Annotated[Mapping[str, Any], ADDED_LATER]
 
@@ -32,7 +33,11 @@ def check_buildable(backbone: Backbone, options: Iterable[str], arguments: Itera
     `options` are the names that its constructor knows, for a word about one that it does not.
     """
     if brought := sorted(set(arguments) & set(BRINGING)):
-        raise ValueError(f"{brought[0]} is not for an argument to say; weights of your own are the method `trained`")
+        raise ValueError(
+            f"{brought[0]} is not for an argument to say: weights to start from are the field `pretrained`, weights to judge "
+            "the method `trained`"
+        )
+    backbone = backbone.model_copy(update={"pretrained": None})  # weights are for images of another shape than this one
     try:
         try:
             with torch.device("meta"):
@@ -44,6 +49,31 @@ def check_buildable(backbone: Backbone, options: Iterable[str], arguments: Itera
         unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
         hint = did_you_mean(unknown[1], sorted(options)) if unknown else ""
         raise ValueError(f"{error}; {hint}" if hint else str(error)) from error
+
+
+Pretrained = Annotated[DataFile | None, ADDED_LATER]
+
+
+def started_from(model: nn.Module, file: DataFile | None, *, num_classes: int) -> nn.Module:
+    """Return a network with the weights of a safetensors file in the place of new ones, but for a head of other classes.
+
+    Raise `ValueError` for weights of another network, with what differs.
+    """
+    if file is None:
+        return model
+    given, own = load(file.read()), model.state_dict()
+    heads = {
+        name: own[name]
+        for name in own.keys() & given.keys()
+        if own[name].shape != given[name].shape and own[name].shape == (num_classes, *given[name].shape[1:])
+    }
+    try:
+        model.load_state_dict({**given, **heads})
+    except RuntimeError as error:
+        raise ValueError(
+            f"{file.path} holds weights of another network: {' '.join(str(error).split())[:300]}"
+        ) from None
+    return model
 
 
 def fitted(model: nn.Module, *, channels: int, cifar_stem: bool) -> nn.Module:

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from torch import nn
 
 from nrbench import Backbone, Finding, did_you_mean
-from nrbench_backbones.stem import Arguments, check_buildable, fitted
+from nrbench_backbones.stem import Arguments, Pretrained, check_buildable, fitted, started_from
 
 
 class Timm(Backbone):
@@ -32,6 +32,9 @@ class Timm(Backbone):
 
     arguments: Arguments = Field(default={})
     """What else timm's constructor is given, such as drop_rate or img_size; img_size is the images' own by default."""
+
+    pretrained: Pretrained = None
+    """Weights that training starts from, a file in the safetensors format; a head of another number of classes stays new."""
 
     @field_validator("model")
     @classmethod
@@ -72,4 +75,5 @@ class Timm(Backbone):
             self.model, pretrained=False, num_classes=num_classes, in_chans=input_shape[0], **options
         )
         # timm has made it for these colours; its first convolution may see another number, of pixels beside each other
-        return fitted(network, channels=input_shape[0], cifar_stem=True) if self.cifar_stem else network
+        network = fitted(network, channels=input_shape[0], cifar_stem=True) if self.cifar_stem else network
+        return started_from(network, self.pretrained, num_classes=num_classes)

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from torch import nn
 
 from nrbench import Backbone, Finding, did_you_mean
-from nrbench_backbones.stem import Arguments, check_buildable, fitted
+from nrbench_backbones.stem import Arguments, Pretrained, check_buildable, fitted, started_from
 
 
 class Torchvision(Backbone):
@@ -30,6 +30,9 @@ class Torchvision(Backbone):
     arguments: Arguments = Field(default={})
     """What else torchvision's constructor is given, such as dropout. The size of images is theirs by default, and there are
     no auxiliary heads."""
+
+    pretrained: Pretrained = None
+    """Weights that training starts from, a file in the safetensors format; a head of another number of classes stays new."""
 
     @field_validator("model")
     @classmethod
@@ -72,8 +75,6 @@ class Torchvision(Backbone):
             options.setdefault("init_weights", True)  # what it does unless told, with a warning
         network = models.get_model(self.model, weights=None, num_classes=num_classes, **options)
         channels = input_shape[0]
-        return (
-            fitted(network, channels=channels, cifar_stem=self.cifar_stem)
-            if self.cifar_stem or channels != 3
-            else network
-        )
+        if self.cifar_stem or channels != 3:
+            network = fitted(network, channels=channels, cifar_stem=self.cifar_stem)
+        return started_from(network, self.pretrained, num_classes=num_classes)

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from pydantic import ValidationError
+from safetensors.torch import save_file
 from torch import nn
 
 from nrbench import Backbone
@@ -138,3 +141,25 @@ def test_timms_last_batchnorm_can_start_at_one() -> None:
     for settings, start in (({}, 0.0), ({"zero_init_last": False}, 1.0)):
         model = Timm(model="resnet18", **settings).build(num_classes=2, input_shape=(3, 32, 32))
         assert model.get_parameter("layer1.0.bn2.weight").eq(start).all()
+
+
+@pytest.mark.parametrize("kind", [Timm, Torchvision])
+def test_weights_to_start_from(kind: type[Timm] | type[Torchvision], tmp_path: Path) -> None:
+    """Of a file every tensor is there before the first step, but for a head of other classes; the file is in the key."""
+    model, file = ("test_resnet" if kind is Timm else "shufflenet_v2_x0_5"), tmp_path / "w.safetensors"
+    torch.manual_seed(0)
+    first = kind(model=model).build(num_classes=5, input_shape=(3, 32, 32)).state_dict()
+    save_file(first, file)
+    own = kind.model_validate({"model": model, "pretrained": str(file)})
+    assert own.fingerprint != kind(model=model).fingerprint
+    torch.manual_seed(1)
+    same = own.build(num_classes=5, input_shape=(3, 32, 32)).state_dict()
+    assert all(torch.equal(same[name], tensor) for name, tensor in first.items())
+    other = own.build(num_classes=7, input_shape=(3, 32, 32)).state_dict()
+    new = [name for name, tensor in first.items() if not torch.equal(other[name], tensor)]
+    assert [other[name].shape[0] for name in new] == [7, 7]
+    save_file({"other.weight": torch.ones(2)}, file)
+    with pytest.raises(ValueError, match="holds weights of another network"):
+        kind.model_validate({"model": model, "pretrained": str(file)}).build(num_classes=5, input_shape=(3, 32, 32))
+    with pytest.raises(ValidationError, match="is not for an argument to say"):
+        kind.model_validate({"model": model, "arguments": {"pretrained": True}})
