@@ -37,7 +37,8 @@ INSTALL = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no
 def run(command: str, folder: Path) -> str:
     """Run a command of a page where its files are; what it installs goes beside them."""
     site = folder / "site"
-    environment = os.environ | {"PYTHONPATH": str(site), "PYTHONWARNINGS": "default", "COLUMNS": "80"}
+    own = {name: value for name, value in os.environ.items() if not name.startswith("NRBENCH_")}  # a reader has none
+    environment = own | {"PYTHONPATH": str(site), "PYTHONWARNINGS": "default", "COLUMNS": "80"}
     if command == "pip install .":
         arguments = [*INSTALL, "--target", str(site), "."]
     else:
