@@ -9,8 +9,8 @@ from string import ascii_lowercase
 from typing import TypeVar
 
 import numpy as np
+import scipy  # scipy.stats takes half a second to load, which scipy does when it is first asked for
 from scipy.special import ndtri, stdtr, stdtrit
-from scipy.stats import rankdata, trim_mean
 
 Interval = tuple[float, float]
 Key = TypeVar("Key", bound=Hashable)
@@ -159,7 +159,7 @@ def _letter(index: int) -> str:
 def ranks(scores: Sequence[float | None]) -> list[float]:
     """Return ranks from 1 for the highest score; ties share their mean rank, and None is behind all."""
     lowest = min((score for score in scores if score is not None), default=0.0) - 1
-    return [float(rank) for rank in rankdata([-(lowest if score is None else score) for score in scores])]
+    return [float(rank) for rank in scipy.stats.rankdata([-(lowest if score is None else score) for score in scores])]
 
 
 def quantile(values: Sequence[float], share: float) -> float:
@@ -169,4 +169,4 @@ def quantile(values: Sequence[float], share: float) -> float:
 
 def interquartile_mean(values: Sequence[float]) -> float:
     """Return the mean of the middle half (Agarwal et al. 2021)."""
-    return float(trim_mean(np.sort(np.asarray(values)), 0.25))
+    return float(scipy.stats.trim_mean(np.sort(np.asarray(values)), 0.25))
