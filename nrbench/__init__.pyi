@@ -17,6 +17,7 @@ from .base.errors import NrbenchError as NrbenchError
 from .base.errors import StoreError as StoreError
 from .base.errors import SuiteError as SuiteError
 from .base.errors import did_you_mean as did_you_mean
+from .base.statistics import LEVEL as LEVEL
 from .base.statistics import Estimate as Estimate
 from .base.statistics import Interval as Interval
 from .base.statistics import fisher as fisher
@@ -64,6 +65,7 @@ from .families.row import best as best
 from .families.row import chooses as chooses
 from .families.row import covered as covered
 from .families.row import matches as matches
+from .families.row import unprejudiced as unprejudiced
 from .families.scale import Scale as Scale
 from .families.schedule import Schedule as Schedule
 from .families.section import Section as Section

@@ -17,17 +17,18 @@ from nrbench import load_registry
 
 ROOT = Path(__file__).parent.parent
 ORDER = {
-    "base": "errors disk component csv chance torch_state statistics log",
+    "base": "errors disk component csv chance torch_state statistics sequential log",
     "families": "hookspecs registry computed displacement analog schedule scale noise optimizer step method backbone dataset "
     "network probe executor selection row claim sheet section",
-    "suite": "reference table recipe cell given suite yaml sweeps layers check passes trial facts locked read schema describe",
+    "suite": "shipped reference table recipe cell seeds given suite yaml sweeps layers check passes trial facts locked read schema describe",
     "jobs": "results files device batches data train evaluate store lock output record select processes job plan status bench "
-    "verify doctor",
-    "board": "tables ranking rows leading claims leaderboard comparison",
+    "verify clean doctor",
+    "board": "tables ranking rows leading claims growing leaderboard comparison",
     "report": "drawing cost asked_tables claim_sheets figures lead sections training details page csv markdown latex html "
     "terminal write forecast runner components",
-    "cli": "console options signals progress arguments run plan status report validate ls show schema judge bench export compare verify "
-    "import_ new doctor main",
+    "share": "bundle study submit merge site",
+    "cli": "completion console options signals progress arguments run plan status report validate ls show schema judge bench "
+    "export compare verify submit merge site clean import_ new doctor main",
     "testing": "samples component noise method optimizer backbone dataset probe schedule selection executor claim section",
 }
 """The folders of nrbench, and the files in each, in the order they are to be read."""

@@ -58,9 +58,9 @@ def t_interval(
     return max(centre - half, lowest), min(centre + half, highest)
 
 
-def paired(values: Sequence[float]) -> Estimate:
+def paired(values: Sequence[float], *, level: float = LEVEL) -> Estimate:
     """Return the estimate that paired differences, one a seed, amount to: Student's one-sample interval and test."""
-    return Estimate(mean(values), t_interval(values), paired_p(values, [0.0] * len(values)))
+    return Estimate(mean(values), t_interval(values, level=level), paired_p(values, [0.0] * len(values)))
 
 
 def welch(terms: Sequence[tuple[float, float, float | None, int]]) -> Estimate:

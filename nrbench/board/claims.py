@@ -29,7 +29,8 @@ def claim_rows(
 ) -> Iterator[ClaimRow]:
     """Yield every claim of a suite with its verdicts on rows of one selection and treatment of BatchNorm."""
     methods, noise = benchmark.section("methods"), benchmark.section("noise")
-    measured = Evidence([row.model_copy() for row in rows], methods, noise)  # a claim may write to them
+    level = benchmark.parts[0].level
+    measured = Evidence([row.model_copy() for row in rows], methods, noise, level=level)  # a claim may write to them
     reference = None if printed is None else Evidence((), methods, noise, printed)
     for label, claim in benchmark.claims.items():
         yield ClaimRow(

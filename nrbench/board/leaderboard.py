@@ -15,6 +15,7 @@ from nrbench.base import disk
 from nrbench.base.component import canonical_json
 from nrbench.base.errors import DataError, MissingError, escaped
 from nrbench.board.claims import ClaimRow, claim_rows
+from nrbench.board.growing import Growth, growth_of
 from nrbench.board.leading import with_leaders
 from nrbench.board.ranking import Ranking, rankings
 from nrbench.board.rows import Results, rows
@@ -43,6 +44,8 @@ class Leaderboard(BaseModel):
     environments: tuple[Environment, ...]
     flags: tuple[str, ...]
     """What a reader should know before trusting a number."""
+    growth: Growth | None = None
+    """How its seeds were added, where they were."""
     rows: tuple[Row, ...]
     rankings: tuple[Ranking, ...]
     tables: tuple[PivotTable, ...] = ()
@@ -66,7 +69,8 @@ class Leaderboard(BaseModel):
         for part in benchmark.parts:
             whole = rows(part, grouped) | whole
         positions = dict.fromkeys(position for part in benchmark.parts for position in part.rows)
-        ordered = with_leaders(whole[position] for position in positions)
+        level = benchmark.parts[0].level
+        ordered = with_leaders((whole[position] for position in positions), level=level)
         environments = _environments(found.values())
         views = list(_views(benchmark, ordered))
         return cls(
@@ -78,6 +82,7 @@ class Leaderboard(BaseModel):
             flags=tuple(
                 dict.fromkeys(f for part in benchmark.parts for f in _flags(part, ordered, environments, grouped))
             ),
+            growth=growth_of(benchmark, found),
             rows=tuple(ordered),
             rankings=tuple(ranking for part in benchmark.parts for ranking in rankings(part, grouped)),
             tables=tuple(table for view in views for table in _tables(*view)),
@@ -183,7 +188,7 @@ def _flags(suite: Suite, rows: Sequence[Row], environments: Sequence[Environment
         yield "some cells have no result"
     if len(environments) > 1:
         yield "mixed environments"
-    if suite.seeds < 3:
+    if suite.seed_count < 3:
         yield "fewer than 3 seeds"
     yield from (f"{label}: {dataset.caveat}" for label, dataset in suite.datasets.items() if dataset.caveat)
     yield from (f"{label}: trained elsewhere" for label, method in suite.methods.items() if not method.trains)

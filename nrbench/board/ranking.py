@@ -57,7 +57,7 @@ def rankings(suite: Suite, found: Mapping[tuple[Column, str], Sequence[Result]])
 def _ranked(
     suite: Suite, columns: Sequence[Column], found: Mapping[tuple[Column, str], Sequence[Result]]
 ) -> list[Rank]:
-    methods, seeds = list(suite.methods), range(suite.seeds)
+    methods, seeds = list(suite.methods), range(suite.seed_count)
     scores = {(c, m): [score(cell) for cell in found[c, m]] for c in columns for m in methods}
     by_seed: dict[str, list[float]] = {method: [] for method in methods}
     for seed in seeds:
@@ -66,18 +66,18 @@ def _ranked(
             by_seed[method].append(mean(ranked[index] for ranked in placed))
     complete = {m: all(value is not None for c in columns for value in scores[c, m]) for m in methods}
     known = {m: [value for c in columns for value in scores[c, m] if value is not None] for m in methods}
-    column_means = {m: [mean(known[m][s :: suite.seeds]) for s in seeds] for m in methods if complete[m]}
+    column_means = {m: [mean(known[m][s :: suite.seed_count]) for s in seeds] for m in methods if complete[m]}
     order = sorted(methods, key=lambda m: (mean(by_seed[m]), methods.index(m)))
     whole = [m for m in order if complete[m]]
     p_values = {(a, b): paired_p(column_means[a], column_means[b]) for a, b in combinations(whole, 2)}
-    different = holm(p_values)
+    different = holm(p_values, level=1 - suite.level)
     groups = letters(whole, different)
     behind = {method for pair in different if whole[0] in pair for method in pair} - {whole[0]} if whole else set()
     return [
         Rank(
             method=m,
             mean_rank=mean(by_seed[m]),
-            interval=t_interval(by_seed[m], lowest=1, highest=len(methods)),
+            interval=t_interval(by_seed[m], level=suite.level, lowest=1, highest=len(methods)),
             group=groups.get(m, ""),
             leading=complete[m] and m not in behind,
             mean_accuracy=mean(known[m]) if complete[m] else None,

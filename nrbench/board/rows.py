@@ -39,8 +39,8 @@ def _row(suite: Suite, column: Column, method: str, results: Results) -> Row:
     if not whole:
         return row
     base = () if method == suite.baseline else results.get((column, suite.baseline), ())
-    difference = _difference(suite.baseline, found, base)
-    return row.replace(difference=difference, **_numbers(whole, held_out=row.selected_on == "validation"))
+    difference = _difference(suite, found, base)
+    return row.replace(difference=difference, **_numbers(whole, row.selected_on == "validation", level=suite.level))
 
 
 def _status(found: Sequence[Result]) -> tuple[Status, str | None]:
@@ -53,22 +53,24 @@ def _status(found: Sequence[Result]) -> tuple[Status, str | None]:
     return ("incomplete" if None in found else "ok"), None
 
 
-def _numbers(whole: Sequence[CellResult], *, held_out: bool) -> dict[str, Any]:
+def _numbers(whole: Sequence[CellResult], held_out: bool, *, level: float) -> dict[str, Any]:
     """Return the numbers of a row, from the results of its seeds that have one."""
     by_seed = [accuracies(result) for result in whole]
     seed_means = [mean(draws) for draws in by_seed]
     spreads = [spread for draws in by_seed if (spread := std(draws)) is not None]
     chips = [accuracy for draws in by_seed for accuracy in draws]
+    chosen_with = _validation(whole) if held_out else ()
     close = [100 * (r.clean_correct - correct) <= r.images for r in whole for correct in r.correct]
     between, within = variance_components(by_seed) or (None, None)
     return {
         "accuracy": mean(seed_means),
         "noise_std": mean(spreads) if spreads else None,
         "weight_std": std(seed_means),
-        "interval": t_interval(seed_means),
+        "interval": t_interval(seed_means, level=level),
         "seed_std": between,
         "draw_std": within,
-        "validation_accuracy": _validation_accuracy(whole) if held_out else None,
+        "validation_by_seed": chosen_with,
+        "validation_accuracy": mean(chosen_with) if chosen_with else None,
         "selected_epochs": tuple(result.epoch for result in whole),
         "clean_accuracy_there": mean(100 * result.clean_correct / result.images for result in whole),
         "minimum": min(chips),
@@ -80,23 +82,24 @@ def _numbers(whole: Sequence[CellResult], *, held_out: bool) -> dict[str, Any]:
     }
 
 
-def _validation_accuracy(results: Sequence[CellResult]) -> float | None:
+def _validation(results: Sequence[CellResult]) -> tuple[float, ...]:
     scores = [result.chosen_with for result in results if result.chosen_with is not None]
     if len(scores) < len(results):  # nothing was chosen for weights that were trained elsewhere
-        return None
-    return mean(100 * each.correct / each.images for each in scores)
+        return ()
+    return tuple(100 * each.correct / each.images for each in scores)
 
 
 def _reason(failure: CellFailure) -> str:
     return failure.message + (f"; it printed {failure.log}" if failure.log else "")
 
 
-def _difference(baseline: str, found: Sequence[Result], base: Sequence[Result]) -> Difference | None:
+def _difference(suite: Suite, found: Sequence[Result], base: Sequence[Result]) -> Difference | None:
     pairs = [(score(a), score(b)) for a, b in zip(found, base, strict=False)]
     differences = [a - b for a, b in pairs if a is not None and b is not None]
     if not differences:
         return None
-    return Difference(to=baseline, mean=mean(differences), interval=t_interval(differences))
+    interval = t_interval(differences, level=suite.level)
+    return Difference(to=suite.baseline, mean=mean(differences), interval=interval)
 
 
 def _mean_of_known(values: Iterable[float | None]) -> float | None:

@@ -8,7 +8,7 @@ from math import sqrt
 from typing import Any, Literal
 
 from nrbench.base.component import Frozen, parameter
-from nrbench.families.row import Row, RowFilter, Status, best, chooses, covered
+from nrbench.families.row import Row, RowFilter, Status, best, chooses, covered, unprejudiced
 from nrbench.suite.table import Pivot, expanded
 
 
@@ -33,6 +33,8 @@ class PivotCell(Frozen):
     accuracy: float | None
     noise_std: float | None
     weight_std: float | None
+    unprejudiced: float | None
+    """Accuracy where every seed has the method that is best by the other seeds; null where nothing was chosen."""
     bold: bool
     underlined: bool
     above: bool
@@ -137,6 +139,7 @@ def _cell(candidates: _Candidates, printed: Row | None, mark: Mapping[str, bool]
         return None
     failed = [each.status for each in candidates.rows if each.status != "ok"]
     beside = None
+    fair = unprejudiced(candidates.rows) if row is not None and len(candidates.rows) > 1 else None
     if printed is not None and printed.accuracy is not None:
         beside = Beside(
             accuracy=printed.accuracy,
@@ -151,6 +154,7 @@ def _cell(candidates: _Candidates, printed: Row | None, mark: Mapping[str, bool]
         accuracy=row.accuracy if row else None,
         noise_std=row.noise_std if row else None,
         weight_std=row.weight_std if row else None,
+        unprejudiced=fair.accuracy if fair else None,
         above=above,
         reference=beside,
         **mark,

@@ -15,7 +15,7 @@ from nrbench.cli.console import console
 
 
 @click.command("bench")
-@click.argument("suite")
+@options.suite
 @options.settings
 @options.stored_device
 @options.data_dir

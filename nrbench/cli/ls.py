@@ -7,12 +7,12 @@ import click
 import nrbench
 from nrbench import report, suite
 from nrbench.base.errors import UsageError, did_you_mean, shown_json
-from nrbench.cli import options
+from nrbench.cli import completion, options
 from nrbench.cli.console import console
 
 
 @click.command("ls")
-@click.argument("kind", required=False)
+@click.argument("kind", required=False, shell_complete=completion.kinds)
 @options.as_json
 def command(kind: str | None, as_json: bool) -> None:
     """List the components that are installed, the plugins they come from, or the suites that come with nrbench.

@@ -13,6 +13,7 @@ from keyword import iskeyword
 from pathlib import Path
 
 import click
+from click.shell_completion import shell_complete
 
 from nrbench.base.errors import NrbenchError, StoreError, SuiteError, printable
 
@@ -28,7 +29,11 @@ COMMANDS = {
     "judge": "Judge weights that were trained anywhere, and print the suite that this amounts to.",
     "bench": "Measure what a suite's training steps and evaluations cost on this machine; nothing is stored.",
     "compare": "Say what became of the rows that two leaderboards have in common.",
-    "verify": "Judge the stored weights of a run again and hold the counts against those that are stored.",
+    "verify": "Judge stored weights again and hold the counts against those that are stored.",
+    "submit": "Write a row as a bundle that anybody can verify, and merge into a board of their own.",
+    "merge": "Bring several studies together on one leaderboard.",
+    "site": "Write a static site: an index of several boards, the newest first, with each row's bundle beside it.",
+    "clean": "Say what a directory of results holds and, if asked, remove what no suite needs.",
     "export": "Write the weights that a cell was judged on, in the safetensors format.",
     "import": "Bring in the results of another machine.",
     "new": "Make a package of your own.",
@@ -37,6 +42,8 @@ COMMANDS = {
 """The verbs, each with the first sentence of its documentation, so that `--help` imports none of them."""
 
 _CTRL_C = 130
+COMPLETION = "_NRBENCH_COMPLETE"
+"""Set by a shell that asks what can come next: `eval "$(_NRBENCH_COMPLETE=bash_source nrbench)"`."""
 
 
 class Verbs(click.Group):
@@ -68,6 +75,8 @@ def cli() -> None:
 def main() -> None:
     """Run the command line and leave with its exit code."""
     _prepare_output()
+    if instruction := os.environ.get(COMPLETION):
+        sys.exit(shell_complete(cli, {}, "nrbench", COMPLETION, instruction))
     try:
         Path.cwd()  # where it is gone, libraries below end the process in their own way
         with cli.make_context("nrbench", sys.argv[1:]) as context:  # click's own main takes a closed pipe for a failure

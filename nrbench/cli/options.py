@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from nrbench.cli import completion
+
 Command = Callable[..., Any]
 
 
@@ -22,12 +24,24 @@ def together(*each: Command) -> Command:
     return decorate
 
 
+suite = click.argument("suite", shell_complete=completion.suite_names)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 settings = click.option("--set", "settings", multiple=True, metavar="PATH=VALUE", help="Lay a value over the suite.")
 out = click.option(
     "-o", "--out", type=click.Path(path_type=Path), default=Path("results"), envvar="NRBENCH_OUT", show_envvar=True,
     show_default=True, help="Directory for results.",
 )  # fmt: skip
+results = click.option(
+    "--results", type=click.Path(path_type=Path), default=Path("results"), envvar="NRBENCH_OUT", show_envvar=True,
+    show_default=True, help="Directory of results, as --out was for the run.",
+)  # fmt: skip
+licence = click.option(
+    "--licence",
+    default="CC-BY-4.0",
+    show_default=True,
+    help="What numbers and weights are given under: an SPDX identifier.",
+)
+weights = click.option("--weights", is_flag=True, help="Put the judged weights into bundles, not their SHA-256 alone.")
 data_dir = click.option(
     "--data-dir", "data", type=click.Path(path_type=Path), envvar="NRBENCH_DATA_DIR", show_envvar=True,
     help="Directory of data sets.",

@@ -15,7 +15,7 @@ from nrbench.cli.console import console
 
 
 @click.command("plan")
-@click.argument("suite")
+@options.suite
 @options.settings
 @options.run_options
 @click.option("--measure", is_flag=True, help="Time a few real steps on this device, and estimate from them.")

@@ -13,13 +13,14 @@ from nrbench import jobs, report
 from nrbench import suite as suites
 from nrbench.base import disk
 from nrbench.base.errors import UsageError
-from nrbench.cli import options
+from nrbench.board.growing import grown
+from nrbench.cli import completion, options
 from nrbench.cli.arguments import asked_suite
 from nrbench.cli.console import console
 
 
 @click.command("report")
-@click.argument("suite", metavar="SUITE|DIR")
+@click.argument("suite", metavar="SUITE|DIR", shell_complete=completion.suite_names)
 @options.out
 @options.settings
 @options.stored_device
@@ -42,6 +43,7 @@ def command(suite: str, out: Path, settings: Sequence[str], device: str, as_json
         folder = out / loaded.name
     store = jobs.Store(folder.parent / "store")
     disk.check_no_links(folder, store.root, folder / "figures")
+    loaded = grown(loaded, store)
     page = report.write_reports(nrbench.Leaderboard.of(loaded, store), loaded, store, folder)
     if as_json:
         sys.stdout.buffer.write(page.board.json_bytes())

@@ -10,14 +10,14 @@ import click
 
 from nrbench import cli, jobs, report
 from nrbench.base.log import RunLog
-from nrbench.cli import options
+from nrbench.cli import completion, options
 from nrbench.cli.arguments import asked_executor, read_suite
 from nrbench.cli.console import console
 from nrbench.cli.signals import stoppable
 
 
 @click.command("run")
-@click.argument("suite")
+@options.suite
 @options.settings
 @options.run_options
 @click.option(
@@ -25,6 +25,7 @@ from nrbench.cli.signals import stoppable
     "--executor",
     envvar="NRBENCH_EXECUTOR",
     show_envvar=True,
+    shell_complete=completion.executors,
     help="Where jobs run: serial, processes, a plugin's name, or a map such as '{name: processes, jobs: 4}'.",
 )
 @click.option("-j", "--jobs", "workers", type=click.IntRange(min=1), help="Workers; as many as cores by default.")

@@ -7,10 +7,11 @@ import click
 import nrbench
 from nrbench import suite
 from nrbench.base.errors import UsageError, did_you_mean, shown_json
+from nrbench.cli import completion
 
 
 @click.command("schema")
-@click.argument("name", default="suite")
+@click.argument("name", default="suite", shell_complete=completion.component_names)
 def command(name: str) -> None:
     """Print the JSON Schema of a suite, of leaderboard.json or of a component.
 

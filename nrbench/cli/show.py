@@ -10,12 +10,12 @@ import nrbench
 from nrbench import jobs, suite
 from nrbench.base.component import families
 from nrbench.base.errors import UsageError, did_you_mean, shown_json
-from nrbench.cli import options
+from nrbench.cli import completion, options
 from nrbench.cli.console import console
 
 
 @click.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.component_names)
 @options.data_dir
 @options.as_json
 def command(name: str, data: Path | None, as_json: bool) -> None:

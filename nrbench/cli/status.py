@@ -9,13 +9,14 @@ import click
 
 from nrbench import jobs, report
 from nrbench.base.errors import shown_json
+from nrbench.board.growing import grown
 from nrbench.cli import options
 from nrbench.cli.arguments import asked_suite
 from nrbench.cli.console import console
 
 
 @click.command("status")
-@click.argument("suite")
+@options.suite
 @options.out
 @options.settings
 @options.stored_device
@@ -23,7 +24,8 @@ from nrbench.cli.console import console
 def command(suite: str, out: Path, settings: Sequence[str], device: str, as_json: bool) -> None:
     """Say how far a suite is, also while another process runs it."""
     loaded = asked_suite(suite, settings, device)
-    found = jobs.status(loaded, jobs.Store(out / "store", untouched=True), out / loaded.name / jobs.LOG)
+    store = jobs.Store(out / "store", untouched=True)
+    found = jobs.status(grown(loaded, store), store, out / loaded.name / jobs.LOG)
     if as_json:
         click.echo(shown_json(found.model_dump(mode="json")))
     else:

@@ -10,11 +10,11 @@ import click
 import nrbench
 from nrbench import jobs, suite
 from nrbench.base.errors import Problem, SuiteError, shown_json
-from nrbench.cli import options
+from nrbench.cli import completion, options
 
 
 @click.command("validate")
-@click.argument("suites", nargs=-1, required=True, metavar="SUITE...")
+@click.argument("suites", nargs=-1, required=True, metavar="SUITE...", shell_complete=completion.suite_names)
 @options.settings
 @options.data_dir
 @click.option("--no-build", is_flag=True, help="Do not build the networks and try them on the images.")

@@ -3,48 +3,72 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import click
 
 import nrbench
-from nrbench import jobs, suite
+from nrbench import jobs, share
 from nrbench.base.errors import UsageError, printable, shown_json
 from nrbench.cli import options
+from nrbench.cli.arguments import asked_executor
 from nrbench.cli.signals import stoppable
 
-_GATE = 4
+_MISSING, _GATE = 3, 4
 
 
 @click.command("verify")
-@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("target", metavar="DIR|BUNDLE|ROW")
 @click.option("--only", multiple=True, metavar="GLOB", help="Take only cells with a label like this.")
+@click.option("--retrain", is_flag=True, help="Train anew, and judge that.")
+@click.option("-j", "--jobs", "workers", type=click.IntRange(min=1), help="Workers, to train anew.")
+@options.results
 @options.data_dir
 @click.option("--device", default="auto", envvar="NRBENCH_DEVICE", show_envvar=True, help="auto, cpu, cuda, cuda:N.")
 @options.as_json
 @stoppable()
-def command(directory: Path, device: str, as_json: bool, **asked: Any) -> int:
-    """Judge the stored weights of a run again and hold the counts against those that are stored.
+def command(
+    target: str,
+    only: Sequence[str],
+    retrain: bool,
+    workers: int | None,
+    results: Path,
+    data: Path | None,
+    device: str,
+    as_json: bool,
+) -> int:
+    """Judge stored weights again and hold the counts against those that are stored.
 
-    DIR is the directory of a run, such as results/quickstart, with the store beside it; nothing is written. The exit code
-    is 4 where a count differs. Other processors or versions than those of the run may round differently.
+    DIR is the directory of a run, such as results/quickstart, BUNDLE what `nrbench submit` wrote, and ROW the key of one of
+    a row's cells, or enough of its beginning. Nothing is written. The exit code is 4 where a count differs and 3 where there
+    are no weights to judge. Other processors or versions than those of the run may round differently.
     """
-    folder = directory.resolve()
-    if not (folder / jobs.LOCK).is_file():
-        raise UsageError(f"{folder} is not the directory of a run: it has no {jobs.LOCK}")
-    loaded = suite.locked_suite(folder / jobs.LOCK, nrbench.load_registry())
-    chosen = jobs.Options(out=folder.parent, device=device, **asked)
+    registry, executor = nrbench.load_registry(), asked_executor(None, jobs=workers) if retrain else None
     found = []
-    for each in jobs.verified(loaded, chosen, jobs.find_device(device)):
-        found.append(each)
-        if each.verdict != "same" and not as_json:
-            click.echo(printable(f"{each.verdict}: {each.training}, {each.noise}: {each.reason}"))
+    with ExitStack() as stack:
+        if Path(target).exists():
+            study = stack.enter_context(share.opened(Path(target), registry))
+            study.check_versions(registry)
+            cells = list(study.benchmark.cells(only=only))
+        else:
+            row = stack.enter_context(share.row_of(target, results, registry))
+            study, cells = row.study, list(row.part.rows[row.column, row.method])
+        if not cells:
+            raise UsageError("no cell has labels like these: " + ", ".join(study.benchmark.labels()))
+        root, on = jobs.Options(data=data).data_root, jobs.find_device(device)
+        for each in jobs.verified(study.benchmark, cells, study.store, data=root, device=on, retrain=executor):
+            found.append(each)
+            if each.verdict != "same" and not as_json:
+                click.echo(printable(f"{each.verdict}: {each.training}, {each.noise}: {each.reason}"))
+    numbers = Counter(each.verdict for each in found)
     if as_json:
         click.echo(shown_json([each.model_dump(mode="json") for each in found]))
     else:
-        numbers = Counter(each.verdict for each in found)
         click.echo(
-            f"{len(found)} cells: " + ", ".join(f"{count} {verdict}" for verdict, count in sorted(numbers.items()))
+            f"{len(found)} cells: {', '.join(f'{count} {verdict}' for verdict, count in sorted(numbers.items()))}"
         )
-    return _GATE if any(each.verdict in ("different", "failed") for each in found) else 0
+    if numbers["different"] or numbers["failed"]:
+        return _GATE
+    return _MISSING if numbers["lost"] or numbers["no result"] else 0

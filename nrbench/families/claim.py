@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from nrbench.base.component import Component, Frozen
-from nrbench.base.statistics import Interval
+from nrbench.base.statistics import LEVEL, Interval
 from nrbench.families.row import Row
 
 
@@ -24,6 +24,8 @@ class Evidence:
     """Its noise models by label."""
     tables: Mapping[str, Sequence[Row]] | None = None
     """In the place of rows, numbers that somebody printed, by table."""
+    level: float = LEVEL
+    """The confidence of intervals, and 1 less the error of tests; above 95 % where seeds were added after looks."""
 
 
 class Checked(Frozen):
@@ -51,6 +53,8 @@ class Verdict(Frozen):
     effect: float | None = None
     """Mean effect over the cells, in percentage points unless the claim says otherwise."""
     interval: Interval | None = None
+    unprejudiced: float | None = None
+    """The mean effect with the best of each group chosen, for every seed, on the other seeds; null where that is the same."""
     reason: str = ""
     """Why it is undecided, where something is missing or has nothing to be compared with."""
     cells: tuple[Checked, ...] = ()

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from nrbench.base.component import Frozen
-from nrbench.base.statistics import Interval
+from nrbench.base.statistics import Interval, mean, std
 
 BatchNorm = Literal["frozen", "recalibrated"]
 """Running statistics at evaluation: as trained, or estimated anew at each draw's w + δ on 1,024 training images."""
@@ -79,6 +79,8 @@ class Row(Frozen):
     """Mean over draws for each seed; null for a seed without a result."""
     validation_accuracy: float | None = None
     """Accuracy on the held-out images that chose the epochs, under the noise they are chosen under; else null."""
+    validation_by_seed: tuple[float, ...] = ()
+    """The same of each seed; nothing unless every seed has one."""
     selected_on: Literal["validation", "test"] | None = None
     """The images that epochs are chosen on, if any are."""
     clean_accuracy_there: Annotated[float | None, Shown("clean there")] = None
@@ -110,6 +112,13 @@ class Row(Frozen):
         if self.status != "ok":
             return 0.0 if self.status == "diverged" else None
         return self.validation_accuracy if self.selected_on == "validation" else self.accuracy
+
+    @property
+    def chosen_by_seed(self) -> tuple[float | None, ...]:
+        """The same of each seed."""
+        if self.status == "diverged":
+            return (0.0,) * len(self.by_seed)
+        return self.validation_by_seed if self.selected_on == "validation" else self.by_seed
 
     @property
     def column(self) -> Column:
@@ -174,3 +183,24 @@ def best(rows: Sequence[Row]) -> Row | None:
         if chosen is None or (chosen.chosen_by or 0) < row.chosen_by:
             chosen = row
     return chosen
+
+
+def unprejudiced(rows: Sequence[Row]) -> Row | None:
+    """Return the best of some rows with each seed's accuracy being that of the row that is best by the other seeds.
+
+    The accuracy of the best is too high: it was chosen for it. Leaving one seed out, what a seed adds to a choice is never
+    what the choice is judged by. None where nothing can be left out: for a single seed, or rows without all of their numbers.
+    """
+    chosen = best(rows)
+    seeds = len(chosen.by_seed) if chosen else 0
+    if chosen is None or seeds < 2 or any(len(row.chosen_by_seed) != seeds for row in rows):
+        return None
+    by_seed = [_best_without(rows, seed).by_seed[seed] for seed in range(seeds)]
+    known = [accuracy for accuracy in by_seed if accuracy is not None]
+    if len(known) < seeds:
+        return None
+    return chosen.replace(by_seed=tuple(known), accuracy=mean(known), weight_std=std(known))
+
+
+def _best_without(rows: Sequence[Row], seed: int) -> Row:
+    return max(rows, key=lambda row: mean(v or 0.0 for s, v in enumerate(row.chosen_by_seed) if s != seed))

@@ -12,7 +12,7 @@ from nrbench.base.component import Finding
 from nrbench.families.registry import Registry, load_registry
 from nrbench.jobs.plan import Options
 from nrbench.suite.recipe import computes_in_bfloat16
-from nrbench.suite.suite import shipped_suites
+from nrbench.suite.shipped import shipped_suites
 
 
 def examined() -> Iterator[Finding]:

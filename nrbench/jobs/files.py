@@ -54,18 +54,18 @@ def write_tensors(path: Path, tensors: dict[str, Tensor]) -> str:
     return _sha256(content)
 
 
-def read_tensors(path: Path, sha256: str) -> dict[str, Tensor] | None:
-    """Return the tensors of a file whose checksum is known, None when it is absent or, after moving it aside, damaged."""
+def read_tensors(path: Path, sha256: str, *, aside: bool = True) -> dict[str, Tensor] | None:
+    """Return the tensors of a file whose checksum is known, None when it is absent or, after moving it `aside`, damaged."""
     content = disk.read(path)
     if content is None:
         return None
     if _sha256(content) != sha256:
-        set_aside(path, "its checksum does not match")
+        set_aside(path, "its checksum does not match", move=aside)
         return None
     try:
         return load(content)
     except Exception as error:  # safetensors' own, and what torch makes of types and shapes that it has not
-        set_aside(path, told(error))
+        set_aside(path, told(error), move=aside)
         return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -103,7 +103,7 @@ class Store:
         path = self._cell(cell.key)
         found = read_json(path, _RESULT, aside=not self._untouched)
         if isinstance(found, CellResult) and (reason := found.against(cell, images=self._tested_on(cell))):
-            set_aside(path, reason)
+            set_aside(path, reason, move=not self._untouched)
             return None
         return found
 
@@ -159,11 +159,15 @@ class Store:
         of those that are tested on, which every result has to be about.
         """
         path, told = self._data(dataset), {"sha256": sha256, "images": str(images)}
-        known = read_json(path, _DATA)
+        known = self.data(dataset)
         if known is None or (known.get("sha256") == sha256 and "images" not in known):
             write_json(path, told)
             return True
         return known == told
+
+    def data(self, dataset: str) -> dict[str, str] | None:
+        """Return what is known of the images of a data set, by its fingerprint: their SHA-256, and how many are tested on."""
+        return read_json(self._data(dataset), _DATA, aside=not self._untouched)
 
     def _data(self, dataset: str) -> Path:
         return disk.inside(self.root, Path(f"{self.root}/data/{dataset}.json"))
@@ -172,8 +176,7 @@ class Store:
         """Return the number of test images of a cell, as far as it is known here."""
         dataset = cell.training.dataset.fingerprint
         if dataset not in self._images:
-            known = read_json(self._data(dataset), _DATA, aside=not self._untouched) or {}
-            number = known.get("images", "")
+            number = (self.data(dataset) or {}).get("images", "")
             self._images[dataset] = int(number) if number.isdecimal() and len(number) < 20 else None
         return self._images[dataset]
 
@@ -231,13 +234,19 @@ class TrainingStore:
             if path not in named:
                 disk.remove(path)
 
-    def take(self, other: TrainingStore) -> bool:
-        """Take over another training's files unless there is one here; return whether it was taken."""
+    def take(self, other: TrainingStore, *, weights: Collection[int] | None = None) -> bool:
+        """Take over another training's files unless there is one here; return whether it was taken.
+
+        `weights` are the epochs whose weights come along: all that are kept, with what a training can go on from, by default.
+        """
         record = other.record()
-        if not record.epochs or self.record().epochs:
+        if not (record.epochs or record.kept) or self.record().epochs:
             return False
-        names = [self._weights(epoch).relative_to(self.root) for epoch in record.kept]
-        names += [self._checkpoint(checkpoint.epoch).relative_to(self.root) for checkpoint in record.checkpoints]
+        names = [
+            self._weights(epoch).relative_to(self.root) for epoch in record.kept if weights is None or epoch in weights
+        ]
+        if weights is None:
+            names += [self._checkpoint(checkpoint.epoch).relative_to(self.root) for checkpoint in record.checkpoints]
         for name in names:
             content = disk.read(other.root / name)
             if content is not None:
@@ -252,7 +261,9 @@ class TrainingStore:
 
     def weights(self, record: TrainingRecord, epoch: int) -> dict[str, Tensor] | None:
         """Return the weights of a kept epoch, None when they are missing or damaged."""
-        return read_tensors(self._weights(epoch), record.kept[epoch]) if epoch in record.kept else None
+        if epoch not in record.kept:
+            return None
+        return read_tensors(self._weights(epoch), record.kept[epoch], aside=not self._untouched)
 
     def save_checkpoint(self, epoch: int, tensors: dict[str, Tensor]) -> str:
         """Store the tensors of a checkpoint and return their SHA-256."""
@@ -260,7 +271,7 @@ class TrainingStore:
 
     def checkpoint(self, record: CheckpointRecord) -> dict[str, Tensor] | None:
         """Return the tensors of a checkpoint, None when they are missing or damaged."""
-        return read_tensors(self._checkpoint(record.epoch), record.sha256)
+        return read_tensors(self._checkpoint(record.epoch), record.sha256, aside=not self._untouched)
 
     def _weights(self, epoch: int) -> Path:
         return self.root / "epochs" / f"{epoch}.safetensors"

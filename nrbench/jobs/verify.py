@@ -1,20 +1,22 @@
-"""Verifying: the stored weights of a suite judged again, and held against the counts that are stored."""
+"""Verifying: stored weights judged again, or trained again, and held against the counts that are stored."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 import torch
 
 from nrbench.base.chance import Chips
 from nrbench.base.component import Frozen
-from nrbench.families.executor import Failure
+from nrbench.families.executor import Executor, Failure
 from nrbench.jobs.data import Data
 from nrbench.jobs.device import computing
-from nrbench.jobs.evaluate import Counts, evaluate
-from nrbench.jobs.job import evaluation_network
-from nrbench.jobs.plan import Options
+from nrbench.jobs.evaluate import evaluate
+from nrbench.jobs.job import Job, Setting, evaluation_network, run_job
 from nrbench.jobs.results import CellResult
 from nrbench.jobs.store import Store
 from nrbench.suite.cell import Cell
@@ -29,34 +31,66 @@ class Verified(Frozen):
     training: str
     """What people call its training."""
     noise: str
-    verdict: Literal["same", "different", "lost", "failed", "no result"]
+    verdict: Finding
     reason: str = ""
     """In what the counts differ, or why there are none."""
 
 
-def verified(benchmark: Benchmark, options: Options, device: torch.device) -> Iterator[Verified]:
-    """Yield every cell of a suite with what its stored weights give when they are judged again; nothing is written.
+def verified(
+    benchmark: Benchmark,
+    cells: Iterable[Cell],
+    store: Store,
+    *,
+    data: Path,
+    device: torch.device,
+    retrain: Executor | None = None,
+) -> Iterator[Verified]:
+    """Yield cells of a suite with what their stored weights give when they are judged again; the store is only read.
 
-    Equal counts are equal integers, of every draw and of the same weights without noise.
+    With an executor to `retrain` on they are trained anew, in a store that is thrown away. Equal counts are equal integers,
+    of every draw and of the same weights without noise.
     """
-    store = Store(options.out / "store", untouched=True)
     names = benchmark.trainings()
     labels = {noise.fingerprint: label for label, noise in benchmark.section("noise").items()}
     groups: dict[str, list[Cell]] = {}
-    for cell in benchmark.cells(only=options.only, exclude=options.exclude):
+    for cell in cells:
         groups.setdefault(cell.training.key, []).append(cell)
-    for key, cells in groups.items():
-        for cell, verdict, reason in _judged(cells, store, options, device):
-            name = str(names[key])
-            yield Verified(
-                cell=cell.key, training=name, noise=labels[cell.noise.fingerprint], verdict=verdict, reason=reason
-            )
+    found = (
+        (verdict for members in groups.values() for verdict in _judged(members, store, data, device))
+        if retrain is None
+        else _retrained(list(groups.values()), store, data, device, retrain)
+    )
+    for cell, verdict, reason in found:
+        name, noise = str(names[cell.training.key]), labels[cell.noise.fingerprint]
+        yield Verified(cell=cell.key, training=name, noise=noise, verdict=verdict, reason=reason)
 
 
-Verdict = tuple[Cell, Literal["same", "different", "lost", "failed", "no result"], str]
+def _retrained(
+    groups: Sequence[Sequence[Cell]], store: Store, data: Path, device: torch.device, executor: Executor
+) -> Iterator[Verdict]:
+    """Yield what trainings made anew count, group by group of the cells of one."""
+    with TemporaryDirectory(prefix="nrbench-") as folder:
+        setting = Setting(Path(folder), data, str(device))
+        jobs = [Job(cells[0].training, tuple(cells)) for cells in groups]
+        for outcome in executor.map(partial(run_job, setting=setting), jobs):
+            results: Mapping[str, object] = outcome.result if isinstance(outcome.result, dict) else {}
+            for cell in outcome.item.cells:
+                now, then = results.get(cell.key, outcome.result), store.result_of(cell)
+                if not isinstance(then, CellResult) or then.status != "ok":
+                    yield cell, "no result", "" if then is None else then.status
+                elif not isinstance(now, CellResult):
+                    yield cell, "failed", getattr(now, "message", "")
+                elif now.epoch != then.epoch:
+                    yield cell, "different", f"epoch {now.epoch} was chosen, {then.epoch} stored"
+                else:
+                    yield (cell, *_compared(now.correct, now.clean_correct, then))
 
 
-def _judged(cells: list[Cell], store: Store, options: Options, device: torch.device) -> Iterator[Verdict]:
+Finding = Literal["same", "different", "lost", "failed", "no result"]
+Verdict = tuple[Cell, Finding, str]
+
+
+def _judged(cells: Sequence[Cell], store: Store, root: Path, device: torch.device) -> Iterator[Verdict]:
     training = cells[0].training
     results = {cell: store.result_of(cell) for cell in cells}
     by_epoch: dict[int, list[Cell]] = {}
@@ -69,7 +103,7 @@ def _judged(cells: list[Cell], store: Store, options: Options, device: torch.dev
         return
     stored = store.training(training.key)
     with computing(training.recipe, device):
-        data = Data.of(training, options.data_root, device)
+        data = Data.of(training, root, device)
         network, chips = evaluation_network(training, data), Chips(training.backbone.fingerprint, training.seed, device)
         for epoch, members in sorted(by_epoch.items()):
             weights = stored.weights(stored.record(), epoch)
@@ -77,20 +111,21 @@ def _judged(cells: list[Cell], store: Store, options: Options, device: torch.dev
                 yield from ((cell, "lost", f"the weights of epoch {epoch} are not stored") for cell in members)
                 continue
             for cell, counts in evaluate(members, network.load(weights), data, chips).items():
-                yield (cell, *_compared(counts, results[cell]))
+                result = results[cell]
+                assert isinstance(result, CellResult)
+                if isinstance(counts, Failure):
+                    yield cell, "failed", counts.message
+                else:
+                    yield (cell, *_compared(counts.correct, counts.clean, result))
 
 
-def _compared(counts: Counts | Failure, result: object) -> tuple[Literal["same", "different", "failed"], str]:
-    assert isinstance(result, CellResult)
-    if isinstance(counts, Failure):
-        return "failed", counts.message
-    if tuple(counts.correct) != result.correct:
-        draws = [m for m, (now, then) in enumerate(zip(counts.correct, result.correct, strict=True)) if now != then]
+def _compared(correct: Sequence[int], clean: int, result: CellResult) -> tuple[Finding, str]:
+    """Return whether counts of every draw and without noise are those of a result."""
+    draws = [m for m, (now, then) in enumerate(zip(correct, result.correct, strict=True)) if now != then]
+    if draws:
         first = draws[0]
-        return (
-            "different",
-            f"draw {first}: {counts.correct[first]} right, {result.correct[first]} stored ({len(draws)} draws)",
-        )
-    if counts.clean != result.clean_correct:
-        return "different", f"without noise: {counts.clean} right, {result.clean_correct} stored"
+        told = f"draw {first}: {correct[first]} right, {result.correct[first]} stored ({len(draws)} draws)"
+        return "different", told
+    if clean != result.clean_correct:
+        return "different", f"without noise: {clean} right, {result.clean_correct} stored"
     return "same", ""

@@ -9,6 +9,8 @@ from nrbench.families.sheet import Entry, Head, Line, Sheet, Style, uncertaintie
 
 ABOVE = "↗"
 """Marks a cell beyond the staircase."""
+LEFT_OUT = "out of seed"
+"""Marks the unprejudiced estimate of the best of a group."""
 
 
 def asked_table(table: PivotTable) -> Sheet:
@@ -33,6 +35,8 @@ def _entry(cell: PivotCell | None) -> Entry:
         below = uncertainties(cell.noise_std, cell.weight_std) + ((f"({cell.status})",) if cell.status != "ok" else ())
     if cell.tried > 1 and cell.method:
         below += (cell.method,)
+    if cell.unprejudiced is not None:
+        below += (f"{cell.unprejudiced:.2f} {LEFT_OUT}",)
     if cell.reference is not None:
         below += (_printed(cell.reference),)
     marks: dict[Style, bool] = {
@@ -62,6 +66,11 @@ def _notes(table: PivotTable) -> Iterator[str]:
         tried = sorted({cell.tried for cell in cells if cell.tried > 1})
         where = "validation, together with the epoch" if table.chosen_on == "validation" else "test, as in the paper"
         yield f"The best of each group of {' or '.join(map(str, tried))} methods is chosen on {where}."
+    if any(cell.unprejudiced is not None for cell in cells):
+        yield (
+            f"What was chosen for its accuracy looks too good: {LEFT_OUT} is the accuracy where every seed has the method "
+            "that is best by the other seeds."
+        )
     if table.uneven:
         yield "More was tried for some groups than for others."
     if any(cell.reference for cell in cells):

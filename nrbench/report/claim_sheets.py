@@ -8,12 +8,14 @@ from nrbench.base.errors import printable
 from nrbench.board.claims import ClaimRow
 from nrbench.families.claim import Checked, Verdict
 from nrbench.families.sheet import Entry, Head, Line, Sheet, heads, shown
+from nrbench.report.asked_tables import LEFT_OUT
 
 EXPLANATION = (
     "A reading counts the cells of a claim in which the point estimates agree. A verdict is at 95 %: paired differences over "
     "seeds (for printed numbers Welch's test on their uncertainties), Holm over the claim's cells; a claim about something "
-    "missing is undecided. The best of a group is taken as given, which favours the larger group. The effect is the mean "
-    "over its cells, in percentage points, above zero where the claim is right."
+    "missing is undecided. The effect is the mean over its cells, in percentage points, above zero where the claim is right. "
+    "The best of a group is taken as given, which favours the larger group; out of seed is the mean effect with the best "
+    "chosen, for every seed, on the other seeds, where that differs."
 )
 
 
@@ -47,7 +49,8 @@ def _line(row: ClaimRow, *, printed: bool) -> Line:
     )
     sentence = Entry(printable(row.text), tuple(map(printable, below)), details=tuple(map(_cell, measured.cells)))
     effect = "" if measured.effect is None else f"{measured.effect:+.2f}"
-    entries = [sentence, *_reading(measured), Entry(effect), Entry(shown(measured.interval))]
+    left_out = () if measured.unprejudiced is None else (f"{measured.unprejudiced:+.2f} {LEFT_OUT}",)
+    entries = [sentence, *_reading(measured), Entry(effect, left_out), Entry(shown(measured.interval))]
     if printed:
         entries += _reading(row.reference) if row.reference else [Entry(), Entry()]
     return Line(row.claim, tuple(entries))

@@ -20,12 +20,15 @@ from nrbench.families.sheet import shown_bytes, shown_seconds
 from nrbench.jobs.plan import Plan
 from nrbench.jobs.store import Store
 from nrbench.report.cost import costs
+from nrbench.suite.seeds import GrowingSeeds
 from nrbench.suite.suite import Benchmark
 
 
 class Forecast(Frozen):
     """What a run would do; the numbers are of what is not stored yet."""
 
+    seeds: str
+    """How many there are or, where they grow, may become: the other numbers are for the most."""
     trainings: int
     cells: int
     """Cells to compute."""
@@ -57,6 +60,7 @@ class Forecast(Frozen):
 
     def described(self) -> Iterator[tuple[str, str]]:
         """Yield every number with its name, for people."""
+        yield "seeds", self.seeds
         yield "trainings", f"{self.trainings}"
         yield "cells to compute", f"{self.cells}"
         yield "cells stored", f"{self.cached_cells}"
@@ -95,8 +99,9 @@ def forecast(benchmark: Benchmark, plan: Plan, store: Store, data: Path) -> Fore
     seconds = sum(known) if len(known := [each for each in expected if each is not None]) == len(expected) else None
     passes = sum(job.training.epochs * job.training.method.planned_passes() for job in plan.jobs)
     shared_trainings, shared_cells = _shared(benchmark) if len(benchmark.parts) > 1 else (0, 0)
-    seeds = benchmark.parts[0].seeds
+    seeds = benchmark.parts[0].seed_count
     return Forecast(
+        seeds=_seeds(benchmark),
         trainings=len(plan.jobs),
         cells=plan.missing,
         cached_cells=len(plan.cells) - plan.missing - len(plan.failed),
@@ -111,6 +116,13 @@ def forecast(benchmark: Benchmark, plan: Plan, store: Store, data: Path) -> Fore
         resolution=t_quantile(seeds) if seeds > 1 else None,
         gap=_gap(benchmark, seeds),
     )
+
+
+def _seeds(benchmark: Benchmark) -> str:
+    seeds = benchmark.parts[0].seeds
+    if isinstance(seeds, GrowingSeeds):
+        return f"{seeds.first} to {seeds.last}, until resolved; below for {seeds.last}"
+    return str(seeds)
 
 
 def _shared(benchmark: Benchmark) -> tuple[int, int]:

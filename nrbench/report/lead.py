@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from nrbench.base.errors import printable
 from nrbench.board.leaderboard import Leaderboard
-from nrbench.board.leading import leaders
 from nrbench.board.ranking import Rank, Ranking
 from nrbench.families.row import BatchNorm, Column, Row
 from nrbench.families.sheet import Entry, Figure, Line, Sheet, heads, shown
@@ -61,7 +60,7 @@ def lead_sheet(columns: Sequence[Column], rows: Sequence[Row], title: str) -> Sh
     lines = []
     for column in columns:
         own = sorted((row for row in rows if row.column == column), key=lambda row: -(row.accuracy or 0.0))
-        tied = leaders(own)
+        tied = {row.method for row in own if row.leading}
         first = next((row for row in own if row.method in tied), None)
         behind = next((r for r in own if r.method not in tied and r.accuracy is not None and r.status == "ok"), None)
         if first is None:

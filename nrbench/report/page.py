@@ -9,8 +9,8 @@ from hashlib import sha256
 from itertools import product
 
 from nrbench.base.errors import printable
+from nrbench.board.growing import Growth
 from nrbench.board.leaderboard import Leaderboard
-from nrbench.board.leading import leaders
 from nrbench.families.claim import Evidence
 from nrbench.families.row import Column, Row
 from nrbench.families.section import Section
@@ -157,7 +157,7 @@ def _accuracy(row: Row, standing: tuple[str, ...]) -> Entry:
 
 def _standings(rows: Sequence[Row]) -> list[tuple[str, ...]]:
     """Return how each row of a column stands out: what cannot be told from the highest mean, and that itself."""
-    leading = leaders(rows)
+    leading = {row.method for row in rows if row.leading}
     highest = max((round(r.accuracy, 2) for r in rows if r.method in leading and r.accuracy is not None), default=None)
     return [
         (("best", "second") if row.accuracy is not None and round(row.accuracy, 2) == highest else ("best",))
@@ -207,12 +207,24 @@ def _failures(board: Leaderboard) -> list[str]:
 
 def _facts(board: Leaderboard, benchmark: Benchmark) -> Iterator[str]:
     for part in benchmark.parts:
-        yield f"{part.name}: {part.seeds} training seeds, {part.draws} noise draws, {part.recipe.epochs} epochs."
+        yield f"{part.name}: {part.seed_count} training seeds, {part.draws} noise draws, {part.recipe.epochs} epochs."
+    if board.growth is not None:
+        yield from _growth(board.growth)
     environments = "; ".join(
         f"nrbench {e.nrbench}, torch {e.torch}, NumPy {e.numpy}, {e.device} ({e.capability})"
         for e in board.environments
     )
     yield f"Precision {board.precision}. Computed with {environments or 'nothing yet'}."
+
+
+def _growth(growth: Growth) -> Iterator[str]:
+    yield (
+        f"Seeds were added one by one from {growth.first}, to {growth.last} at most, until the methods were told apart: "
+        f"{growth.seeds}. Intervals and tests are repeated ones, each at {100 * growth.level:.2f} %, so that 95 % hold over "
+        "all looks together (Lan and DeMets 1983; Jennison and Turnbull 1989)."
+    )
+    if growth.unresolved:
+        yield "Not told apart: " + "; ".join(f"{a} and {b}" for a, b in growth.unresolved) + "."
 
 
 def _citation(board: Leaderboard, benchmark: Benchmark) -> str:

@@ -13,6 +13,7 @@ from typing import get_args
 from nrbench.base import disk
 from nrbench.base.errors import DataError, MissingError, NrbenchError, UsageError, told
 from nrbench.base.log import Event, RunLog, Watcher, followed
+from nrbench.board.growing import goes_on
 from nrbench.board.leaderboard import Leaderboard
 from nrbench.families.dataset import load_splits
 from nrbench.families.executor import Executor, Failure, FailureKind, Outcome, Serial
@@ -28,7 +29,8 @@ from nrbench.report.page import Page
 from nrbench.report.write import write_reports
 from nrbench.suite.cell import Cell
 from nrbench.suite.read import load_suite
-from nrbench.suite.suite import Benchmark, find_suite
+from nrbench.suite.shipped import find_suite
+from nrbench.suite.suite import Benchmark
 
 log = logging.getLogger(__name__)
 
@@ -67,25 +69,33 @@ def run_to_page(
     with held(folder, wait=False):
         disk.sweep(folder)
         disk.sweep(store.root)
-        _keep_other(folder, suite.lock())
-        disk.write(folder / LOCK, suite.lock())
-        asked = list(suite.cells(only=options.only, exclude=options.exclude))
-        if not asked:
-            raise UsageError("no cell has labels like these: " + ", ".join(suite.labels()))
-        work = plan(asked, store, force=options.force, retry_failed=options.retry_failed)
-        _check_data(asked, work, store, options.data_root)
-        planned(suite, work)
+        write_lock(folder, suite)
         setting = Setting(store.root, options.data_root, str(device), options.force, folder / LOG)
-        results = {**work.stored, **_executed(work, setting, options)}
-        return write_reports(Leaderboard.of(suite, store, results), suite, store, folder)
+        results: dict[str, CellResult | CellFailure] = {}
+        for look in suite.looks():
+            cells = look.cells(only=options.only, exclude=options.exclude)
+            asked = [cell for cell in cells if cell.key not in results]
+            if not (asked or results):
+                raise UsageError("no cell has labels like these: " + ", ".join(suite.labels()))
+            work = plan(asked, store, force=options.force, retry_failed=options.retry_failed)
+            _check_data(asked, work, store, options.data_root)
+            planned(look, work)
+            results |= {**work.stored, **_executed(work, setting, options)}
+            if not goes_on(look, results):
+                break
+        return write_reports(Leaderboard.of(look, store, results), look, store, folder)
 
 
-def _keep_other(folder: Path, lock: bytes) -> None:
-    """Move the leaderboard of another suite of the same name, or of an earlier form of this one, out of the way."""
+def write_lock(folder: Path, suite: Benchmark) -> None:
+    """Lock a suite in the directory of its leaderboard; that of another suite of its name is moved out of the way."""
     before = disk.read(folder / LOCK)
-    if before in (None, lock):
-        return
-    aside = folder / f"before-{sha256(before or b'').hexdigest()[:8]}"
+    if before not in (None, suite.lock()):
+        _keep_other(folder, before or b"")
+    disk.write(folder / LOCK, suite.lock())
+
+
+def _keep_other(folder: Path, before: bytes) -> None:
+    aside = folder / f"before-{sha256(before).hexdigest()[:8]}"
     for path in [*folder.glob("leaderboard*"), folder / LOCK]:
         if path.is_file() and not path.is_symlink():
             disk.make_directory(aside)

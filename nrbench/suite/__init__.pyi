@@ -9,7 +9,7 @@ from .read import read_component as read_component
 from .read import written_component as written_component
 from .schema import component_schema as component_schema
 from .schema import suite_schema as suite_schema
-from .suite import find_suite as find_suite
+from .shipped import find_suite as find_suite
 from .yaml import parse as parse
 
 __all__: list[str]

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from nrbench.base.errors import Problem, did_you_mean
 from nrbench.families.row import Row, RowFilter, chooses, covered, matches
 from nrbench.families.selection import chosen_on
-from nrbench.suite.suite import Benchmark, Suite
+from nrbench.suite.seeds import GrowingSeeds
+from nrbench.suite.suite import Benchmark, MethodPair, Suite
 from nrbench.suite.table import FIELDS, Pivot, expanded
 from nrbench.suite.yaml import Node, Path_, dotted
 
@@ -81,10 +82,12 @@ def contradictions(suite: Suite, root: Node) -> Iterator[Problem]:
         hint = did_you_mean(suite.report.baseline, list(suite.methods))
         mark = root.locate(("report", "baseline"))
         yield Problem(mark, "report.baseline", f"no method is labelled {suite.report.baseline!r}", hint)
+    for index, pair in enumerate(suite.report.resolve or ()):
+        yield from _unknown_pair(pair, ("report", "resolve", index), suite, root)
     for label, method in suite.methods.items():
-        if method.seeds is not None and method.seeds < suite.seeds:
+        if method.seeds is not None and method.seeds < suite.seed_count:
             path: Path_ = ("methods", label)
-            message = f"there are weights for {method.seeds} of {suite.seeds} seeds"
+            message = f"there are weights for {method.seeds} of {suite.seed_count} seeds"
             yield Problem(root.locate(path), dotted(path), message, "give a file for each, or ask for fewer")
     if not any(suite.recipe.lr_schedule(number / LOOKED_AT) for number in range(LOOKED_AT)):
         mark = root.locate(("recipe", "lr_schedule"))
@@ -96,6 +99,17 @@ def contradictions(suite: Suite, root: Node) -> Iterator[Problem]:
             path = ("selections", label, "on")
             message = "there is no validation set: recipe.held_out is 0"
             yield Problem(root.locate(path), dotted(path), message, "hold some out, or choose on test")
+
+
+def _unknown_pair(pair: MethodPair, path: Path_, suite: Suite, root: Node) -> Iterator[Problem]:
+    mark = root.locate(path)
+    if not isinstance(suite.seeds, GrowingSeeds):
+        hint = "write seeds: {from: 3, to: 10, until: resolved}"
+        yield Problem(mark, dotted(path), f"nothing is added to tell them apart: there are {suite.seeds} seeds", hint)
+    for label in (label for label in pair.methods if label not in suite.methods):
+        yield Problem(mark, dotted(path), f"no method is labelled {label!r}", did_you_mean(label, list(suite.methods)))
+    for pattern in (pattern for pattern in pair.noise if not any(matches([pattern], label) for label in suite.noise)):
+        yield Problem(mark, dotted(path), f"no noise here is {pattern!r}", did_you_mean(pattern, list(suite.noise)))
 
 
 def validated_by(suite: Suite) -> Iterator[str]:

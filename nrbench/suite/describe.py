@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 
 from nrbench.base.component import Component
 from nrbench.families.registry import Entry, Plugin, Registry
-from nrbench.suite.suite import shipped_suites
+from nrbench.suite.shipped import shipped_suites
 from nrbench.suite.yaml import load
 
 

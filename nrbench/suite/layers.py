@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nrbench.base.errors import Mark, Problem, SuiteError, UsageError, did_you_mean, told
-from nrbench.suite.suite import SECTIONS, Benchmark, shipped_suites
+from nrbench.suite.shipped import shipped_suites
+from nrbench.suite.suite import SECTIONS, Benchmark
 from nrbench.suite.sweeps import is_sweep
 from nrbench.suite.yaml import Node, load, parse
 

@@ -7,25 +7,28 @@ from collections.abc import Iterator, Mapping, Sequence, Sized
 from functools import cached_property
 from itertools import product
 from math import prod
-from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self
 
 import torch
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from nrbench.base.component import Component, Frozen, Name
-from nrbench.base.errors import UsageError, did_you_mean
+from nrbench.base.sequential import repeated_levels
+from nrbench.base.statistics import LEVEL
 from nrbench.families.backbone import Backbone
 from nrbench.families.claim import Claim
 from nrbench.families.dataset import Dataset
 from nrbench.families.method import Method
 from nrbench.families.noise import NoiseModel
-from nrbench.families.row import Column, matches
+from nrbench.families.row import Column, Patterns, matches
 from nrbench.families.section import Section
 from nrbench.families.selection import BestEpoch, Selection
 from nrbench.suite.cell import Cell, Evaluation, Training
 from nrbench.suite.recipe import Recipe
 from nrbench.suite.reference import Reference
+from nrbench.suite.seeds import GrowingSeeds, GrownSeeds, Seeds
 from nrbench.suite.table import Pivot
 
 SECTIONS: Mapping[str, type[Component]] = {
@@ -46,11 +49,32 @@ def _is_no_store(name: str) -> str:
     return name
 
 
+class MethodPair(Frozen):
+    """Two methods that are to be told apart; written as a list of two labels it is about all noise models together."""
+
+    methods: tuple[str, str]
+    """Their labels."""
+    noise: Patterns = ()
+    """The noise models over which their mean accuracies are compared; all of the suite by default."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        labels = {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}
+        return {"anyOf": [labels, handler.resolve_ref_schema(handler(schema))]}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_list(cls, value: Any) -> Any:
+        return {"methods": value} if isinstance(value, list) else value
+
+
 class Report(Frozen):
     """What the leaderboard compares."""
 
     baseline: str | None = None
     """The label of the method that differences are taken to; the first method if it is not said."""
+    resolve: tuple[MethodPair, ...] | None = None
+    """The pairs that seeds are added for, where `seeds` grow; each method with the baseline if it is not said."""
     sections: tuple[Section, ...] | None = None
     """What is shown beside the tables of accuracies; if it is not said, the sections that come with nrbench."""
 
@@ -89,6 +113,18 @@ class Benchmark(Frozen):
     def for_device(self, device: torch.device) -> Self:
         """Return it with everything that depends on the device made concrete."""
         raise NotImplementedError
+
+    def with_seeds(self, number: int) -> Self:
+        """Return it with so many of the seeds that it may grow to."""
+        raise NotImplementedError
+
+    def looks(self) -> Iterator[Self]:
+        """Yield it with each number of seeds that it may end at; itself alone where seeds do not grow."""
+        seeds = self.parts[0].seeds
+        if isinstance(seeds, GrowingSeeds):
+            yield from (self.with_seeds(number) for number in range(seeds.first, seeds.last + 1))
+        else:
+            yield self
 
     def section(self, name: str) -> dict[str, Any]:
         """Return the components of a section by label, over all parts."""
@@ -140,8 +176,8 @@ MAX_CELLS = 200_000
 class Suite(Benchmark):
     """Every method × noise model × backbone × data set × selection, with so many seeds and draws."""
 
-    seeds: int = Field(default=5, ge=1, le=1000)
-    """Trainings of everything, with seeds 0, 1, …: nobody picks them."""
+    seeds: Seeds = 5
+    """Trainings of everything, with seeds 0, 1, …: nobody picks them. A map lets them grow from a number to another."""
     draws: int = Field(default=10, ge=1, le=100_000)
     """Noisy copies of each trained network."""
     datasets: dict[str, Dataset] = Field(min_length=1)
@@ -171,7 +207,7 @@ class Suite(Benchmark):
             self.selections,
             self.evaluation.modes,
         )
-        cells = prod(len(section) for section in sections) * self.seeds
+        cells = prod(len(section) for section in sections) * self.seed_count
         if cells > MAX_CELLS:
             raise ValueError(f"it asks for {cells:,} cells, more than {MAX_CELLS:,}")
         return self
@@ -181,12 +217,31 @@ class Suite(Benchmark):
         return (self,)
 
     @property
+    def seed_count(self) -> int:
+        """How many seeds there are; of seeds that have yet to grow, how many there may become."""
+        if isinstance(self.seeds, GrownSeeds):
+            return self.seeds.number
+        return self.seeds.last if isinstance(self.seeds, GrowingSeeds) else self.seeds
+
+    @property
+    def level(self) -> float:
+        """The confidence that intervals and tests are made with, so that they hold at 95 % over all looks at the study."""
+        if not isinstance(self.seeds, GrownSeeds):
+            return LEVEL
+        return repeated_levels(self.seeds.first, self.seeds.last)[self.seeds.number - self.seeds.first]
+
+    @property
     def baseline(self) -> str:
         """The label of the method that the others are compared with."""
         return self.report.baseline or next(iter(self.methods))
 
     def for_device(self, device: torch.device) -> Self:
         return self.replace(recipe=self.recipe.for_device(device))
+
+    def with_seeds(self, number: int) -> Self:
+        assert isinstance(self.seeds, GrowingSeeds)
+        growing = {name: getattr(self.seeds, name) for name in GrowingSeeds.model_fields}
+        return self.replace(seeds=GrownSeeds(**growing, number=number))
 
     def own_columns(self) -> Iterator[Column]:
         """Yield the combinations that every method is judged under, in the order of the file."""
@@ -196,7 +251,7 @@ class Suite(Benchmark):
     @cached_property
     def own_trainings(self) -> Mapping[TrainingLabels, Training]:
         """Every training by its labels: the one place that says which there are."""
-        sections = product(self.datasets.items(), self.backbones.items(), self.methods.items(), range(self.seeds))
+        sections = product(self.datasets.items(), self.backbones.items(), self.methods.items(), range(self.seed_count))
         return {
             TrainingLabels(method, backbone, dataset, seed): Training(data, network, way, self.recipe, seed)
             for (dataset, data), (backbone, network), (method, way), seed in sections
@@ -206,7 +261,7 @@ class Suite(Benchmark):
     def rows(self) -> Mapping[tuple[Column, str], tuple[Cell, ...]]:
         """The cells of every row of the leaderboard, by column and method, in the order of seeds."""
         return {
-            (column, method): tuple(self._cell(column, method, seed) for seed in range(self.seeds))
+            (column, method): tuple(self._cell(column, method, seed) for seed in range(self.seed_count))
             for column in self.own_columns()
             for method in self.methods
         }
@@ -235,22 +290,5 @@ class Collection(Benchmark):
     def for_device(self, device: torch.device) -> Self:
         return self.replace(suites=tuple(suite.for_device(device) for suite in self.suites))
 
-
-def find_suite(name: str | Path) -> Path:
-    """Return the file of a suite given by path or, for one that comes with nrbench, by name."""
-    path = Path(name)
-    if path.is_file() or path.suffix in (".yaml", ".yml"):
-        return path
-    shipped = shipped_suites()
-    if str(name) in shipped:
-        return shipped[str(name)]
-    hint = did_you_mean(name, list(shipped))
-    raise UsageError(f"no file and no suite named {str(name)!r}; {hint or 'there are ' + ', '.join(shipped)}")
-
-
-def shipped_suites() -> dict[str, Path]:
-    """Return the suites that come with nrbench, by name."""
-    package = Path(__file__).parent.parent
-    folder = next(path for path in (package / "suites", package.parent / "suites") if path.is_dir())
-    files = (path for path in sorted(folder.rglob("*.yaml")) if not path.name.startswith("_"))
-    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in files}
+    def with_seeds(self, number: int) -> Self:
+        return self.replace(suites=tuple(suite.with_seeds(number) for suite in self.suites))

@@ -117,7 +117,7 @@ def _troubles_with(suite: Suite, pair: str, model: nn.Module, weights: NetworkWe
     if trains and not any(p.requires_grad for p in model.parameters()):
         yield Trouble("backbones", pair.partition(" on ")[0], "it has no parameter that could be trained")
     for label, method in suite.methods.items():
-        for seed in range(suite.seeds) if not method.trains else ():
+        for seed in range(suite.seed_count) if not method.trains else ():
             try:
                 given = method.given_weights(seed)
                 if given is not None:

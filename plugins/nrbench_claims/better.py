@@ -59,7 +59,7 @@ class Better(ComparisonClaim):
         if not self.significant:
             return Comparison(cell, terms)
         estimate = evidence.estimate(terms)
-        return Comparison(cell, terms, agrees=estimate.effect > 0 and estimate.p < 0.05)
+        return Comparison(cell, terms, agrees=estimate.effect > 0 and estimate.p < 1 - evidence.confidence)
 
 
 def _terms(quantity: Quantity, around: RowFilter, evidence: RowSet) -> Iterator[Term]:

@@ -41,11 +41,18 @@ class ComparisonClaim(Claim):
 
     def verdict(self, evidence: Evidence) -> Verdict:
         found = rows_of(evidence, self.reference_tables)
+        verdict = decided(self._cells(found), found, needs=self.needs)
+        others = found.unprejudiced()
+        if others is None or verdict.effect is None:
+            return verdict
+        effect = decided(self._cells(others), others, needs=self.needs).effect
+        return verdict if effect == verdict.effect else verdict.replace(unprejudiced=effect)
+
+    def _cells(self, evidence: RowSet) -> list[Comparison]:
         try:
-            cells = list(self.comparisons(found)) or [Comparison(self.text, missing="it compares nothing")]
+            return list(self.comparisons(evidence)) or [Comparison(self.text, missing="it compares nothing")]
         except NoRowError as error:
-            cells = [Comparison(self.text, missing=str(error))]
-        return decided(cells, found, needs=self.needs)
+            return [Comparison(self.text, missing=str(error))]
 
 
 def decided(cells: list[Comparison], evidence: RowSet, *, needs: Literal["all", "most"]) -> Verdict:
@@ -56,7 +63,7 @@ def decided(cells: list[Comparison], evidence: RowSet, *, needs: Literal["all", 
     """
     cells, estimates = map(list, zip(*(_estimated(cell, evidence) for cell in cells), strict=True))
     p_values = {index: estimate.p for index, estimate in enumerate(estimates) if estimate is not None}
-    resolved = holm(p_values)
+    resolved = holm(p_values, level=1 - evidence.confidence)
     results = [
         Checked(
             cell=cell.cell,

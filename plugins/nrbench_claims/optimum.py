@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from nrbench import Frozen, Patterns, Row, RowFilter, best
+from nrbench import Frozen, Patterns, Row, RowFilter
 from nrbench_claims.comparison import Comparison, ComparisonClaim
 from nrbench_claims.rows import NoRowError, RowSet, Term
 
@@ -69,8 +69,8 @@ class OptimumAbove(_Group):
 
     def _comparison(self, rows: Sequence[Row], top: Row, where: RowFilter, evidence: RowSet) -> Comparison:
         limit, strengths = self._limit(where, rows[0], evidence), self._strengths(rows, evidence)
-        higher = best([row for row in rows if strengths[row.method] > limit])
-        lower = best([row for row in rows if strengths[row.method] <= limit])
+        higher = evidence.best([row for row in rows if strengths[row.method] > limit])
+        lower = evidence.best([row for row in rows if strengths[row.method] <= limit])
         cell = f"best {self.field} {strengths[top.method]:g}, above {limit:g}: {_at(top)}"
         return Comparison(cell, _difference(higher, lower), agrees=strengths[top.method] > limit)
 
@@ -91,8 +91,8 @@ class OptimumInside(_Group):
     def _comparison(self, rows: Sequence[Row], top: Row, where: RowFilter, evidence: RowSet) -> Comparison:
         strengths = self._strengths(rows, evidence)
         edges = {min(strengths.values()), max(strengths.values())}
-        inside = best([row for row in rows if strengths[row.method] not in edges])
-        edge = best([row for row in rows if strengths[row.method] in edges])
+        inside = evidence.best([row for row in rows if strengths[row.method] not in edges])
+        edge = evidence.best([row for row in rows if strengths[row.method] in edges])
         cell = f"best {self.field} {strengths[top.method]:g} of {min(edges):g} to {max(edges):g}: {_at(top)}"
         return Comparison(cell, _difference(inside, edge), agrees=strengths[top.method] not in edges)
 
@@ -107,8 +107,8 @@ class SameOptimum(_Group):
 
     def _comparison(self, rows: Sequence[Row], top: Row, where: RowFilter, evidence: RowSet) -> Comparison:
         common = self._common(where, evidence)
-        mine = best([row for row in rows if row.method == common])
-        others = best([row for row in rows if row.method != common])
+        mine = evidence.best([row for row in rows if row.method == common])
+        others = evidence.best([row for row in rows if row.method != common])
         cell = f"best {top.method}, expected {common}: {_at(top)}"
         return Comparison(cell, _difference(mine, others), agrees=top.method == common)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from nrbench import (
+    LEVEL,
     Component,
     Estimate,
     Evidence,
@@ -21,6 +22,7 @@ from nrbench import (
     paired,
     parameter,
     pearson,
+    unprejudiced,
     welch,
 )
 
@@ -42,12 +44,18 @@ class RowSet(ABC):
     """The methods of the suite by label."""
     noise: Mapping[str, Component]
     """Its noise models by label."""
+    confidence: float = LEVEL
+    """That intervals and tests are made with."""
     rounding: ClassVar[float] = 0.0
     """By how many percentage points a number may be off that was rounded."""
 
     @abstractmethod
     def estimate(self, terms: Sequence[Term]) -> Estimate:
         """Return the weighted sum of some rows' accuracies, every one of which has a number."""
+
+    def unprejudiced(self) -> RowSet | None:
+        """Return the same rows with an unprejudiced choice of the best of a group; None where no seed can be left out."""
+        return None
 
     @abstractmethod
     def correlation(self, x: Sequence[Row], y: Sequence[Row], *, against: float) -> Estimate | None:
@@ -74,12 +82,17 @@ class RowSet(ABC):
             raise NoRowError(f"there is no row for {what or 'anything'}")
         return rows
 
+    def best(self, rows: Sequence[Row]) -> Row | None:
+        """Return the best of some rows; None unless each of them has a number to choose by."""
+        return best(rows)
+
     def group(self, *filters: RowFilter) -> tuple[list[Row], Row]:
         """Return the rows that all filters mean and the best of them; raise `NoRowError` where one has no result."""
         rows = self.found(*filters)
-        chosen = best(rows)
+        chosen = self.best(rows)
         if chosen is None:
-            raise NoRowError(f"{_named(next(row for row in rows if row.chosen_by is None))} has no result")
+            lacking = next((row for row in rows if row.chosen_by is None), rows[0])
+            raise NoRowError(f"{_named(lacking)} has no result")
         return rows, chosen
 
     def one(self, *filters: RowFilter) -> Row:
@@ -115,13 +128,23 @@ class MeasuredRows(RowSet):
 
     def estimate(self, terms: Sequence[Term]) -> Estimate:
         columns = [[weight * (value or 0.0) for value in _by_seed(row)] for weight, row in terms]
-        return paired([sum(sorted(values)) for values in zip(*columns, strict=True)])
+        return paired([sum(sorted(values)) for values in zip(*columns, strict=True)], level=self.confidence)
 
     def correlation(self, x: Sequence[Row], y: Sequence[Row], *, against: float) -> Estimate | None:
         seeds = zip(zip(*map(_by_seed, x), strict=True), zip(*map(_by_seed, y), strict=True), strict=True)
         found = [pearson(first, second) for first, second in seeds]
         known = [r - against for r in found if r is not None]
-        return paired(known) if known and len(known) == len(found) else None
+        return paired(known, level=self.confidence) if known and len(known) == len(found) else None
+
+    def unprejudiced(self) -> RowSet | None:
+        return UnprejudicedRows(self.rows, self.methods, self.noise, self.confidence)
+
+
+class UnprejudicedRows(MeasuredRows):
+    """The same rows, but for every seed the best of a group is the one that is best by the other seeds."""
+
+    def best(self, rows: Sequence[Row]) -> Row | None:
+        return best(rows) if len(rows) == 1 else unprejudiced(rows)
 
 
 class PrintedRows(RowSet):
@@ -149,7 +172,7 @@ def rows_of(evidence: Evidence, tables: Sequence[str]) -> RowSet:
     What is printed again counts once.
     """
     if evidence.tables is None:
-        return MeasuredRows(evidence.rows, evidence.methods, evidence.noise)
+        return MeasuredRows(evidence.rows, evidence.methods, evidence.noise, evidence.level)
     chosen: dict[tuple[str, ...], Row] = {}
     for table, rows in evidence.tables.items():
         for row in rows if not tables or table in tables else ():

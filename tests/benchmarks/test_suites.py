@@ -11,7 +11,7 @@ import pytest
 
 from nrbench import Executor, Options, Processes, Registry, load_registry, load_suite, run
 from nrbench.families.executor import Serial
-from nrbench.suite.suite import find_suite
+from nrbench.suite.shipped import find_suite
 from tests.benchmarks.conftest import Bench
 from tests.benchmarks.growth import Row, grown
 

@@ -306,7 +306,7 @@ def test_the_schema_accepts_valid_suites_and_refuses_others(nrbench: Command) ->
     """An editor with the schema accepts every suite of ours and marks a wrong name, type or key."""
     from ruamel.yaml import YAML
 
-    from nrbench.suite.suite import shipped_suites
+    from nrbench.suite.shipped import shipped_suites
 
     schema = json.loads(nrbench("schema").out)
     validator = jsonschema.Draft202012Validator(schema)

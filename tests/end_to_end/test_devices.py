@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nrbench.suite.suite import shipped_suites
+from nrbench.suite.shipped import shipped_suites
 
 FOLDER = shipped_suites()["devices"].parent / "devices"
 

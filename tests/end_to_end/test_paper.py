@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nrbench import Registry, load_suite
-from nrbench.suite.suite import shipped_suites
+from nrbench.suite.shipped import shipped_suites
 from tests.conftest import Finished
 
 Command = Callable[..., Finished]

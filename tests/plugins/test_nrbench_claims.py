@@ -9,7 +9,8 @@ import pytest
 from scipy import stats
 
 from nrbench import Claim, Component, Evidence, Registry, Row, SuiteError, Verdict, load_suite
-from nrbench.suite.suite import Benchmark, shipped_suites
+from nrbench.suite.shipped import shipped_suites
+from nrbench.suite.suite import Benchmark
 from nrbench_claims import Better, Correlated, GainGrows, OptimumAbove, OptimumInside, SameOptimum
 from nrbench_methods import RWP
 from nrbench_noise import Gaussian, NoNoise

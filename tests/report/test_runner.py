@@ -431,7 +431,7 @@ def test_run_takes_a_path_and_a_name(
 ) -> None:
     """`nrbench.run` takes a file or the name of a suite that comes along, with settings, and returns what it wrote."""
     path = write_suite()
-    monkeypatch.setattr("nrbench.suite.suite.shipped_suites", lambda: {"mine": path})
+    monkeypatch.setattr("nrbench.suite.shipped.shipped_suites", lambda: {"mine": path})
     board = nrbench.run(name or path, options=Options(out=tmp_path), settings=["seeds=1"])
     assert board.json_bytes() == board_bytes(tmp_path)
     assert "fewer than 3 seeds" in board.flags

@@ -9,7 +9,7 @@ from nrbench import Registry, Suite, SuiteError, hookimpl, load_registry, load_s
 from nrbench.base.errors import UsageError
 from nrbench.suite.cell import Cell
 from nrbench.suite.locked import locked_suite
-from nrbench.suite.suite import find_suite, shipped_suites
+from nrbench.suite.shipped import find_suite, shipped_suites
 from nrbench_methods import SGD
 from tests.conftest import TINY
 

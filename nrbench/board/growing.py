@@ -1,0 +1,86 @@
+"""Growing studies: whether seeds have told apart what they are added for, and where a study ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from nrbench.base.component import Frozen
+from nrbench.base.statistics import mean, paired_p
+from nrbench.families.row import Column, matches
+from nrbench.jobs.results import Result, score
+from nrbench.jobs.store import Store
+from nrbench.suite.seeds import GrownSeeds
+from nrbench.suite.suite import Benchmark, MethodPair, Suite
+
+
+class Growth(Frozen):
+    """Seeds that were added one by one until every pair was told apart or there were enough of them."""
+
+    first: int
+    last: int
+    """How many there may become."""
+    seeds: int
+    """How many there are."""
+    level: float
+    """The confidence of each interval, and 1 less the error of each test, so that 95 % hold over all looks."""
+    unresolved: tuple[tuple[str, str], ...]
+    """The pairs that are not told apart."""
+
+
+def growth_of(benchmark: Benchmark, results: Mapping[str, Result]) -> Growth | None:
+    """Return how a suite's seeds have grown, given the results of its cells by key; None where they do not grow."""
+    seeds = benchmark.parts[0].seeds
+    if not isinstance(seeds, GrownSeeds):
+        return None
+    pairs = dict.fromkeys(pair for part in benchmark.parts for pair in unresolved(part, results))
+    return Growth(
+        first=seeds.first,
+        last=seeds.last,
+        seeds=seeds.number,
+        level=benchmark.parts[0].level,
+        unresolved=tuple(pairs),
+    )
+
+
+def goes_on(benchmark: Benchmark, results: Mapping[str, Result]) -> bool:
+    """Whether a suite whose seeds grow has a pair that is not told apart yet."""
+    growth = growth_of(benchmark, results)
+    return growth is not None and bool(growth.unresolved)
+
+
+def unresolved(suite: Suite, results: Mapping[str, Result]) -> Iterator[tuple[str, str]]:
+    """Yield the pairs of methods that more seeds may tell apart, once for every backbone and data set that it is open on.
+
+    Told apart is by Student's paired test over seeds of the mean accuracies over noise models, at the level of this look,
+    for each backbone, data set, selection and treatment of BatchNorm. A pair with a side that is not whole is left out.
+    """
+    every = tuple(MethodPair(methods=(label, suite.baseline)) for label in suite.methods if label != suite.baseline)
+    networks: dict[tuple[str, ...], list[Column]] = {}
+    for column in suite.own_columns():
+        networks.setdefault(column[:4], []).append(column)
+    for pair in every if suite.report.resolve is None else suite.report.resolve:
+        for columns in networks.values():
+            asked = [column for column in columns if not pair.noise or matches(pair.noise, column.noise)]
+            sides = [_by_seed(suite, method, asked, results) for method in pair.methods]
+            if asked and sides[0] and sides[1] and paired_p(sides[0], sides[1]) >= 1 - suite.level:
+                yield pair.methods
+
+
+def _by_seed(suite: Suite, method: str, columns: list[Column], results: Mapping[str, Result]) -> list[float]:
+    """Return a method's mean accuracy over columns for each seed; nothing if it lacks one."""
+    found = [[score(results.get(cell.key)) for cell in suite.rows[column, method]] for column in columns]
+    seeds = [[value for value in values if value is not None] for values in zip(*found, strict=True)]
+    return [mean(values) for values in seeds] if all(len(values) == len(columns) for values in seeds) else []
+
+
+def grown(benchmark: Benchmark, store: Store) -> Benchmark:
+    """Return a suite at as many seeds as a run would have it at by what is stored: where it ends, or where it goes on."""
+    found: dict[str, Result] = {}
+    for look in benchmark.looks():
+        for cell in look.cells():
+            if cell.key not in found:
+                found[cell.key] = store.result_of(cell)
+        whole = all(found[cell.key] is not None for cell in look.cells())
+        if not (whole and goes_on(look, found)):
+            return look
+    return look

@@ -1,0 +1,90 @@
+"""Cleaning: what a store holds by size and age, and what of it no suite needs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from nrbench.base import disk
+from nrbench.jobs.lock import holder
+from nrbench.suite.suite import Benchmark
+
+Kind = Literal["cells", "trainings", "damaged files"]
+_CELL = re.compile(r"([0-9a-f]{32})\.json")
+_TRAINING = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Something that a store holds: the result of a cell, a training with its weights, or what was set aside as damaged."""
+
+    kind: Kind
+    path: Path
+    files: tuple[Path, ...]
+    bytes: int
+    modified: float
+    """Seconds since 1970 at which its newest file was written."""
+    needed: bool
+
+    def remove(self) -> None:
+        """Remove it from the disk."""
+        for file in self.files:
+            disk.remove(file)
+        for folder in (self.path / "epochs", self.path):
+            with suppress(OSError):  # a file that was written meanwhile keeps its directory
+                folder.rmdir()
+
+
+def holdings(root: Path, suites: Iterable[Benchmark]) -> Iterator[Holding]:
+    """Yield what the store at a path holds; needed is what one of some suites asks for, or a process is at."""
+    cells: set[str] = set()
+    trainings: set[str] = set()
+    for suite in suites:
+        cells |= {cell.key for cell in suite.cells()}
+        trainings |= suite.trainings().keys()
+    for path in sorted(root.glob("cells/??/*.json")):
+        if (name := _CELL.fullmatch(path.name)) and not path.is_symlink():
+            yield _holding("cells", path, [path], needed=name.group(1) in cells)
+    for folder in sorted(root.glob("trainings/*")):
+        if _TRAINING.fullmatch(folder.name) and folder.is_dir() and not folder.is_symlink():
+            files = [path for path in _files(folder) if not path.name.endswith(".damaged")]
+            yield _holding("trainings", folder, files, needed=folder.name in trainings or holder(folder) is not None)
+    for path in sorted(root.rglob("*.damaged")):
+        if path.is_file() and not path.is_symlink():
+            yield _holding("damaged files", path, [path], needed=False)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for part in (folder, folder / "epochs"):
+        if not part.is_symlink() and part.is_dir():
+            yield from (path for path in sorted(part.iterdir()) if path.is_file() and not path.is_symlink())
+
+
+def _holding(kind: Kind, path: Path, files: Sequence[Path], *, needed: bool) -> Holding:
+    status = [file.stat() for file in files]
+    size, newest = sum(each.st_size for each in status), max((each.st_mtime for each in status), default=0.0)
+    return Holding(kind, path, tuple(files), size, newest, needed)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """All holdings of a kind."""
+
+    kind: Kind
+    number: int
+    bytes: int
+    oldest: float | None
+    newest: float | None
+
+
+def held_in(found: Collection[Holding]) -> Iterator[Held]:
+    """Yield what holdings amount to, kind by kind."""
+    for kind in dict.fromkeys(holding.kind for holding in found):
+        own = [holding for holding in found if holding.kind == kind]
+        times = [holding.modified for holding in own if holding.files]
+        size = sum(holding.bytes for holding in own)
+        yield Held(kind, len(own), size, min(times, default=None), max(times, default=None))
