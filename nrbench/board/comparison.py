@@ -65,7 +65,7 @@ def compared(first: Leaderboard, second: Leaderboard) -> Comparison:
             "the two leaderboards have no row in common: labels of methods, noise, backbones and data sets differ"
         )
     return Comparison(
-        changes=tuple(_change(ours[labels], theirs[labels]) for labels in both),
+        changes=tuple(_change(ours[labels], theirs[labels], level=max(first.level, second.level)) for labels in both),
         first_alone=tuple(", ".join(labels) for labels in ours if labels not in theirs),
         second_alone=tuple(", ".join(labels) for labels in theirs if labels not in ours),
         differ_in=tuple(_differ(first, second)),
@@ -76,11 +76,11 @@ def _labels(row: Row) -> tuple[str, ...]:
     return row.method, row.noise, row.backbone, row.dataset, row.selection, row.batch_norm
 
 
-def _change(first: Row, second: Row) -> Change:
+def _change(first: Row, second: Row, *, level: float) -> Change:
     pairs = zip(first.by_seed, second.by_seed, strict=False)
     differences = [b - a for a, b in pairs if a is not None and b is not None]
     whole = first.status == second.status == "ok"
-    estimate = paired(differences) if differences and whole else None
+    estimate = paired(differences, level=level) if differences and whole else None
     return Change(
         **dict(zip(("method", "noise", "backbone", "dataset", "selection", "batch_norm"), _labels(first), strict=True)),
         first=first.accuracy if first.status == "ok" else None,

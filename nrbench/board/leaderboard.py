@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from html import escape
 from math import sqrt
 from pathlib import Path
 from types import MappingProxyType
@@ -13,12 +14,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nrbench.base import disk
 from nrbench.base.component import canonical_json
-from nrbench.base.errors import DataError, MissingError, escaped
+from nrbench.base.errors import DataError, MissingError, escaped, printable
+from nrbench.base.statistics import LEVEL
 from nrbench.board.claims import ClaimRow, claim_rows
 from nrbench.board.growing import Growth, growth_of
 from nrbench.board.leading import with_leaders
 from nrbench.board.ranking import Ranking, rankings
 from nrbench.board.rows import Results, rows
+from nrbench.board.sheets import notebook_html
 from nrbench.board.tables import PivotTable, pivoted
 from nrbench.families.row import Row
 from nrbench.families.selection import chosen_on
@@ -90,6 +93,11 @@ class Leaderboard(BaseModel):
         )
 
     @property
+    def level(self) -> float:
+        """The confidence of its intervals, and 1 less the error of its tests."""
+        return self.growth.level if self.growth else LEVEL
+
+    @property
     def failed(self) -> int:
         """The number of rows that are not whole."""
         return sum(row.status != "ok" for row in self.rows)
@@ -125,6 +133,11 @@ class Leaderboard(BaseModel):
             raise KeyError(f"no row has the labels {sorted(asked)}; there are {known}")
         return found
 
+    def _repr_html_(self) -> str:
+        """Return the tables of accuracies, as a notebook shows them."""
+        flags = "".join(f"<p>{escape(printable(flag))}</p>" for flag in self.flags)
+        return f"<p><strong>{escape(printable(self.suite))}</strong></p>{flags}{notebook_html(self.rows)}"
+
     def to_frame(self) -> Any:
         """Return the rows as a pandas DataFrame; raise `MissingError` where pandas is not installed (`nrbench[pandas]`)."""
         try:
@@ -145,8 +158,8 @@ def load(path: Path | str) -> Leaderboard:
 
 def _environments(results: Iterable[Result]) -> tuple[Environment, ...]:
     judged = (result for result in results if isinstance(result, CellResult))
-    environments = {each.fingerprint: each for result in judged for each in result.environments}
-    return tuple(environments[key] for key in sorted(environments))
+    seen = {each.model_dump_json(): each for result in judged for each in result.environments}
+    return tuple(sorted(seen.values(), key=lambda each: each.fingerprint))
 
 
 Printed = Mapping[str, Sequence[Row]] | None

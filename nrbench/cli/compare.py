@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-import nrbench
-from nrbench import report
+from nrbench import report, share
 from nrbench.base.errors import shown_json
 from nrbench.board.comparison import Change, Comparison, compared
 from nrbench.cli import options
@@ -31,10 +30,10 @@ _GATE = 4
 def command(first: Path, second: Path, fail_under: float | None, as_json: bool) -> int:
     """Say what became of the rows that two leaderboards have in common.
 
-    FIRST and SECOND are directories of runs, such as results/quickstart, or files leaderboard.json. Differences are paired
-    over seeds.
+    FIRST and SECOND are directories of runs, such as results/quickstart, files leaderboard.json, or bundles. Differences are
+    paired over seeds.
     """
-    found = compared(nrbench.load(first), nrbench.load(second))
+    found = compared(share.board_of(first), share.board_of(second))
     worse = [] if fail_under is None else found.regressions(fail_under)
     if as_json:
         click.echo(

@@ -33,7 +33,7 @@ COMMANDS = {
     "submit": "Write a row as a bundle that anybody can verify, and merge into a board of their own.",
     "merge": "Bring several studies together on one leaderboard.",
     "site": "Write a static site: an index of several boards, the newest first, with each row's bundle beside it.",
-    "clean": "Say what a directory of results holds and, if asked, remove what no suite needs.",
+    "clean": "Say what a directory of results holds by size and age and, if asked, remove what no suite needs.",
     "export": "Write the weights that a cell was judged on, in the safetensors format.",
     "import": "Bring in the results of another machine.",
     "new": "Make a package of your own.",

@@ -106,6 +106,8 @@ class Dataset(Component, family="datasets", singular="data set"):
 
     shape: ClassVar[tuple[int, tuple[int, int, int]] | None] = None
     """(classes, (channels, height, width)), where they are known without loading anything."""
+    sizes: ClassVar[tuple[int, int] | None] = None
+    """(training images, test images), where they are known without loading anything."""
     may_validate: ClassVar[bool] = False
     """Whether it may have a validation set of its own."""
 
@@ -125,6 +127,20 @@ class Dataset(Component, family="datasets", singular="data set"):
 
         Raise `DataError` when they are missing or are not what they should be.
         """
+
+
+def made_up(dataset: Dataset) -> Splits:
+    """Return black images of a data set's shapes and numbers, for what depends on these alone, such as time.
+
+    Raise `DataError` for one that does not say them.
+    """
+    if dataset.shape is None or dataset.sizes is None:
+        raise DataError(f"the data set {dataset.name} does not say how many images of which shape it has")
+    classes, shape = dataset.shape
+    train, test = (
+        Images(torch.zeros(size, *shape, dtype=torch.uint8), torch.arange(size) % classes) for size in dataset.sizes
+    )
+    return Splits(train, test, classes, mean=(0.5,) * shape[0], std=(0.5,) * shape[0])
 
 
 @lru_cache(maxsize=2)

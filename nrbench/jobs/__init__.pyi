@@ -1,7 +1,7 @@
 """What the command line uses, imported when it is first used."""
 
 from .bench import benched as benched
-from .bench import expected_seconds as expected_seconds
+from .bench import expected_time as expected_time
 from .device import find_device as find_device
 from .device import gpu_workers as gpu_workers
 from .doctor import examined as examined

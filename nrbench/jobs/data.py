@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from nrbench.families.dataset import Images, load_splits, shuffled
-from nrbench.families.probe import Splits
+from nrbench.families.dataset import Images, Splits, load_splits, shuffled
+from nrbench.families.probe import Splits as NamedSplits
 from nrbench.jobs.batches import Normalisation
 from nrbench.suite.cell import Training
 
@@ -21,7 +21,7 @@ class Data:
 
     train: Images
     """What it is trained on, in the order of the data set."""
-    splits: Splits
+    splits: NamedSplits
     """What networks are measured on: training, validation and test images, each shuffled once."""
     normalise: Normalisation
     num_classes: int
@@ -30,8 +30,12 @@ class Data:
     @classmethod
     def of(cls, training: Training, root: Path, device: torch.device) -> Data:
         """Load the data set of a training and hold out what epochs are chosen on; raise `DataError` if it is not there."""
+        return cls.from_splits(training, load_splits(training.dataset, root), device)
+
+    @classmethod
+    def from_splits(cls, training: Training, whole: Splits, device: torch.device) -> Data:
+        """Hold out what epochs are chosen on from the images of a training's data set."""
         dataset, recipe = training.dataset, training.recipe
-        whole = load_splits(dataset, root)
         if training.method.input_statistics is not None:
             whole = whole.normalised_by(*training.method.input_statistics)
         kept, validation = whole.held_out(recipe.held_out, dataset.fingerprint)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nrbench.base.errors import printable
 from nrbench.families.sheet import Figure
+from nrbench.report.pictures import picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,6 +33,10 @@ def drawn(
 
     No date is in it and no id depends on chance. What `draw` labels is listed beside the panels, once.
     """
+    return Figure(title, seen, picture(draw, partial(_svg, draw, panels, size), panels, size))
+
+
+def _svg(draw: Callable[[Sequence[Axes]], None], panels: int, size: tuple[float, float]) -> bytes:
     import matplotlib
 
     with (
@@ -51,7 +57,7 @@ def drawn(
             axis.spines[["top", "right"]].set_visible(False)
         stream = io.BytesIO()
         canvas.savefig(stream, format="svg", metadata={"Date": None})
-    return Figure(title, seen, stream.getvalue())
+    return stream.getvalue()
 
 
 def style(number: int) -> dict[str, Any]:

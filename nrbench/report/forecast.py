@@ -47,6 +47,8 @@ class Forecast(Frozen):
     seconds: float | None
     """Time on one worker: for the training, from what this suite's trainings took here before, None when none did; where a
     plan measures, for training and judging, from a few real steps."""
+    made_up: tuple[str, ...] = ()
+    """The data sets that are not here, where time was measured on black images of the same shapes and numbers."""
     disk_bytes: int | None
     """Room for the weights that stay stored; None when a data set is not there."""
     resolution: float | None
@@ -76,6 +78,8 @@ class Forecast(Frozen):
             if self.seconds is None
             else shown_seconds(self.seconds),
         )
+        if self.made_up:
+            yield "measured on made-up images for", ", ".join(self.made_up)
         yield (
             "disk, for the weights of as many epochs as recipe.keep_epochs allows",
             "unknown" if self.disk_bytes is None else shown_bytes(self.disk_bytes),

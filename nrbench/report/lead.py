@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from nrbench.base.errors import printable
 from nrbench.board.leaderboard import Leaderboard
 from nrbench.board.ranking import Rank, Ranking
-from nrbench.families.row import BatchNorm, Column, Row
+from nrbench.board.sheets import treatment
+from nrbench.families.row import Column, Row
 from nrbench.families.sheet import Entry, Figure, Line, Sheet, heads, shown
 from nrbench.report.drawing import drawn, plain
 
@@ -20,11 +21,6 @@ MOST_LETTERED = 10
 """Methods of a ranking that letters are shown for: among more there can be dozens of groups."""
 MOST_DRAWN = 24
 MOST_NAMED = 6
-
-
-def treatment(batch_norm: BatchNorm) -> str:
-    """Return what a title says of BatchNorm's statistics, where they are not as trained."""
-    return "" if batch_norm == "frozen" else ", BatchNorm recalibrated"
 
 
 def sentences(board: Leaderboard) -> Iterator[str]:
@@ -81,9 +77,7 @@ def ranking_parts(ranking: Ranking) -> Iterator[Sheet | Figure]:
     lettered = len(ranking.rows) <= MOST_LETTERED
     lines = [Line(_named(rank), tuple(_entries(rank, ranking.rows[0], lettered=lettered))) for rank in ranking.rows]
     letters = ("group",) if lettered else ()
-    columns = heads(
-        "mean rank", "95 % interval", "mean accuracy", "interquartile mean", "told from the first", *letters
-    )
+    columns = heads("mean rank", "95 % interval", "mean accuracy", "IQM", "told from the first", *letters)
     yield Sheet(title, "method", columns, tuple(lines))
     whole = [rank for rank in ranking.rows if rank.complete]
     if 2 < len(whole) <= MOST_DRAWN:

@@ -11,16 +11,17 @@ from itertools import product
 from nrbench.base.errors import printable
 from nrbench.board.growing import Growth
 from nrbench.board.leaderboard import Leaderboard
+from nrbench.board.sheets import method_sheet, network_title, treatment
 from nrbench.families.claim import Evidence
-from nrbench.families.row import Column, Row
+from nrbench.families.row import Column
 from nrbench.families.section import Section
-from nrbench.families.sheet import Entry, Figure, Head, Line, Sheet, shown, uncertainties
+from nrbench.families.sheet import Entry, Figure, Head, Line, Sheet
 from nrbench.jobs.store import Store
 from nrbench.report.asked_tables import asked_table
 from nrbench.report.claim_sheets import claim_sheets
 from nrbench.report.details import configuration, every_row
 from nrbench.report.figures import figures
-from nrbench.report.lead import lead_sheet, ranking_parts, sentences, treatment
+from nrbench.report.lead import lead_sheet, ranking_parts, sentences
 from nrbench.report.sections import SECTIONS
 from nrbench.report.training import training_curves
 from nrbench.suite.suite import Benchmark, Suite
@@ -29,7 +30,8 @@ EXPLANATION = (
     "Accuracy in percent: mean ± noise uncertainty (mean over training seeds of the standard deviation over noise draws) "
     "± weight uncertainty (standard deviation over training seeds of the mean over draws). Without noise there is the "
     "second alone. Bold is every method that cannot be told from the highest mean of its column (paired t test over seeds, "
-    "Holm at 5 %), underlined the highest mean itself; passes are forward-backward passes per training step."
+    "Holm at 5 %), underlined the highest mean itself; passes are forward-backward passes per training step; IQM is the "
+    "interquartile mean over columns and seeds (Agarwal et al. 2021)."
 )
 MAIN = ("Accuracy", "Claims", "Ranking")
 """The chapters that fit on a terminal and into a paper."""
@@ -117,54 +119,24 @@ def page_of(board: Leaderboard, benchmark: Benchmark, store: Store) -> Page:
 # -- all methods under all noise models -------------------------------------------------------------------------------
 
 
-def _networks(suite: Suite) -> Iterator[tuple[str, list[Column]]]:
-    """Yield what a table is of, and its columns: each data set, backbone, selection and treatment of BatchNorm."""
-    for dataset, backbone, selection, mode in product(
-        suite.datasets, suite.backbones, suite.selections, suite.evaluation.modes
-    ):
-        title = f"{backbone} on {dataset} ({selection}{treatment(mode)})"
-        yield title, [c for c in suite.own_columns() if c[:4] == (dataset, backbone, selection, mode)]
+def _networks(suite: Suite) -> Iterator[list[Column]]:
+    """Yield the columns of each table: of each data set, backbone, selection and treatment of BatchNorm."""
+    networks: dict[tuple[str, ...], list[Column]] = {}
+    for column in suite.own_columns():
+        networks.setdefault(column[:4], []).append(column)
+    yield from networks.values()
 
 
 def _leads(board: Leaderboard, suite: Suite) -> Iterator[Sheet]:
     own = [row for row in board.rows if row.method in suite.methods]
-    for title, columns in _networks(suite):
-        yield lead_sheet(columns, own, f"Who leads: {title}")
+    for columns in _networks(suite):
+        yield lead_sheet(columns, own, f"Who leads: {network_title(columns[0])}")
 
 
 def _method_sheets(board: Leaderboard, suite: Suite) -> Iterator[Sheet]:
     rows = {(row.column, row.method): row for row in board.rows}
-    for title, columns in _networks(suite):
-        grid = [[rows[column, method] for column in columns] for method in suite.methods]
-        standings = [_standings(column) for column in zip(*grid, strict=True)]
-        lines = []
-        for index, (method, own) in enumerate(zip(suite.methods, grid, strict=True)):
-            entries = [_accuracy(row, standings[x][index]) for x, row in enumerate(own)]
-            passes = next((row.passes_per_step for row in own if row.passes_per_step is not None), None)
-            lines.append(Line(method, (*entries, Entry(shown(passes)))))
-        noises = tuple(Head(column.noise, noise=column.noise) for column in columns)
-        yield Sheet(title, "method", (*noises, Head("passes")), tuple(lines))
-
-
-def _accuracy(row: Row, standing: tuple[str, ...]) -> Entry:
-    failed = row.status != "ok"
-    if row.accuracy is None:
-        return Entry(row.status, styles=("failed",))
-    below = uncertainties(row.noise_std, row.weight_std) + ((f"({row.status})",) if failed else ())
-    styles = ("failed",) if failed else standing
-    return Entry(f"{row.accuracy:.2f}", below, styles, accuracy=row.accuracy, spread=row.weight_std)  # type: ignore[arg-type]
-
-
-def _standings(rows: Sequence[Row]) -> list[tuple[str, ...]]:
-    """Return how each row of a column stands out: what cannot be told from the highest mean, and that itself."""
-    leading = {row.method for row in rows if row.leading}
-    highest = max((round(r.accuracy, 2) for r in rows if r.method in leading and r.accuracy is not None), default=None)
-    return [
-        (("best", "second") if row.accuracy is not None and round(row.accuracy, 2) == highest else ("best",))
-        if row.method in leading
-        else ()
-        for row in rows
-    ]
+    for columns in _networks(suite):
+        yield method_sheet(columns, rows, list(suite.methods))
 
 
 # -- sections -----------------------------------------------------------------------------------------------------------

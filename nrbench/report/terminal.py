@@ -111,9 +111,14 @@ def _grid(sheet: Sheet, *, tight: bool = False) -> Table:
     widest = (_TIGHT_LABEL if tight else _LABEL) if len(sheet.heads) > 1 else None
     grid.add_column(printable(sheet.first), max_width=widest, overflow="fold")
     for index, head in enumerate(sheet.heads):
-        justify = "right" if sheet.is_numeric(index) else "left"
+        numeric = sheet.is_numeric(index)
         label = f"{head.group}\n{head.label}" if head.group else head.label
-        grid.add_column(Text("\n".join(map(printable, label.split("\n")))), justify=justify, overflow="fold")  # type: ignore[arg-type]
+        grid.add_column(
+            Text("\n".join(map(printable, label.split("\n")))),
+            justify="right" if numeric else "left",
+            overflow="fold",
+            min_width=None if tight else _width(head, [line.entries[index] for line in sheet.lines] if numeric else []),
+        )
     for line in sheet.lines:
         grid.add_row(Text(_label(line)), *map(_cell, line.entries))
     return grid

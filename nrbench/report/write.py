@@ -44,5 +44,6 @@ def write_reports(board: Leaderboard, suite: Benchmark, store: Store, folder: Pa
     for path in set((folder / "figures").glob("*.svg")) - pictures.keys():  # of an earlier run with more tables
         disk.remove(path)
     for path, content in (pictures | {folder / name: content for name, content in contents.items()}).items():
-        disk.write(path, content)
+        if disk.read(path) != content:
+            disk.write(path, content)
     return page

@@ -15,7 +15,7 @@ from nrbench.base import disk
 from nrbench.base.errors import NrbenchError, StoreError, SuiteError, UsageError, printable
 from nrbench.board.growing import grown
 from nrbench.board.leaderboard import Leaderboard, load
-from nrbench.families.registry import Registry
+from nrbench.families.registry import Registry, load_registry
 from nrbench.families.row import Column
 from nrbench.jobs.plan import LOCK
 from nrbench.jobs.store import Store
@@ -108,6 +108,14 @@ def _with_files(value: Any, folder: Path) -> Any:
             return value | {"path": str(folder / Path(str(value["sha256"])).name)}
         return {key: _with_files(item, folder) for key, item in value.items()}
     return [_with_files(item, folder) for item in value] if isinstance(value, list) else value
+
+
+def board_of(path: Path) -> Leaderboard:
+    """Return the leaderboard of a bundle, of a directory of a run or of a file leaderboard.json."""
+    if not is_bundle(path):
+        return load(path)
+    with opened(path, load_registry()) as study:
+        return study.board
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ class CIFAR10(Published):
 
     name: Literal["cifar10"] = "cifar10"
     shape: ClassVar = (10, (3, 32, 32))
+    sizes: ClassVar = (50_000, 10_000)
     paper: ClassVar[str] = _KRIZHEVSKY
 
     checksums: Checksums = "published"
@@ -46,6 +47,7 @@ class CIFAR100(Published):
 
     name: Literal["cifar100"] = "cifar100"
     shape: ClassVar = (100, (3, 32, 32))
+    sizes: ClassVar = (50_000, 10_000)
     paper: ClassVar[str] = _KRIZHEVSKY
 
     checksums: Checksums = "published"

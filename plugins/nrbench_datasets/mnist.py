@@ -21,6 +21,7 @@ class MNIST(Published):
 
     name: Literal["mnist"] = "mnist"
     shape: ClassVar = (10, (1, 28, 28))
+    sizes: ClassVar = (60_000, 10_000)
     paper: ClassVar[str] = "LeCun et al. 1998, Gradient-Based Learning Applied to Document Recognition"
 
     checksums: Checksums = "published"
@@ -37,6 +38,7 @@ class FashionMNIST(Published):
 
     name: Literal["fashion_mnist"] = "fashion_mnist"
     shape: ClassVar = (10, (1, 28, 28))
+    sizes: ClassVar = (60_000, 10_000)
     paper: ClassVar[str] = (
         "Xiao, Rasul & Vollgraf 2017, Fashion-MNIST: a Novel Image Dataset for Benchmarking ML Algorithms"
     )

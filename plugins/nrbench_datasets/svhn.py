@@ -22,6 +22,7 @@ class SVHN(Published):
 
     name: Literal["svhn"] = "svhn"
     shape: ClassVar = (10, (3, 32, 32))
+    sizes: ClassVar = (73_257, 26_032)
     paper: ClassVar[str] = "Netzer et al. 2011, Reading Digits in Natural Images with Unsupervised Feature Learning"
 
     checksums: Checksums = "published"

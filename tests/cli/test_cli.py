@@ -77,7 +77,13 @@ def test_the_commands_and_their_flags() -> None:
         ),
         "bench": sorted(["--data-dir", "--device", "--json", "--seconds", "--set", "suite"]),
         "compare": ["--fail-under", "--json", "first", "second"],
-        "verify": ["--data-dir", "--device", "--json", "--only", "directory"],
+        "verify": sorted(
+            ["--data-dir", "--device", "--jobs", "-j", "--json", "--only", "--results", "--retrain", "target"]
+        ),
+        "submit": sorted(["--licence", "--out", "-o", "--results", "--weights", "row"]),
+        "merge": sorted(["--json", "--name", "--out", "-o", "studies"]),
+        "site": sorted(["--licence", "--out", "-o", "--weights", "studies"]),
+        "clean": sorted(["--device", "--json", "--remove", "--results", "needed"]),
         "new": [],
     }
 
