@@ -184,7 +184,8 @@ def _tables(benchmark: Benchmark, rows: Sequence[Row], printed: Printed) -> Iter
     sections = {field: benchmark.section(section) for section, field in FIELDS.items()}
     for table in benchmark.tables:
         beside = (printed or {}).get(table.reference, ())
-        yield pivoted(table, rows, suite=benchmark.name, sections=sections, printed=beside)
+        level = benchmark.parts[0].level
+        yield pivoted(table, rows, suite=benchmark.name, sections=sections, printed=beside, level=level)
 
 
 def _printed(benchmark: Benchmark) -> Printed:

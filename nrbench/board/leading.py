@@ -8,19 +8,19 @@ from nrbench.base.statistics import LEVEL, holm, paired_p
 from nrbench.families.row import Column, Row
 
 
-def leaders(rows: Sequence[Row], *, level: float = LEVEL) -> set[str]:
-    """Return the methods, of rows of one column, that cannot be told from the one with the highest accuracy.
+def leaders(rows: Sequence[Row], *, level: float = LEVEL) -> set[int]:
+    """Return the positions of those rows that cannot be told from the one with the highest accuracy.
 
     Student's paired test over seeds against that one, Holm at 5 % over the others. Of a single seed nothing can be told
-    apart, and of a column without a whole row nobody leads.
+    apart, and where no row is whole nobody leads.
     """
-    whole = [row for row in rows if row.status == "ok" and row.accuracy is not None]
+    whole = {at: row for at, row in enumerate(rows) if row.status == "ok" and row.accuracy is not None}
     if not whole:
         return set()
-    best = max(whole, key=lambda row: row.accuracy or 0.0)
-    others: dict[str, float] = {row.method: _p(best, row) for row in whole if row is not best}
-    behind: set[str] = holm(others, level=1 - level)
-    return {row.method for row in whole} - behind
+    best = max(whole, key=lambda at: whole[at].accuracy or 0.0)
+    others: dict[int, float] = {at: _p(whole[best], row) for at, row in whole.items() if at != best}
+    behind: set[int] = holm(others, level=1 - level)
+    return whole.keys() - behind
 
 
 def _p(first: Row, second: Row) -> float:
@@ -32,13 +32,11 @@ def _p(first: Row, second: Row) -> float:
 def with_leaders(rows: Iterable[Row], *, level: float = LEVEL) -> list[Row]:
     """Return rows of any columns, in their order, with what `Row.leading` says."""
     listed = list(rows)
-    columns: dict[Column, list[Row]] = {}
-    for row in listed:
-        columns.setdefault(row.column, []).append(row)
-    leading = {column: leaders(own, level=level) for column, own in columns.items()}
+    columns: dict[Column, list[int]] = {}
+    for at, row in enumerate(listed):
+        columns.setdefault(row.column, []).append(at)
+    leading = {own[at] for own in columns.values() for at in leaders([listed[i] for i in own], level=level)}
     return [
-        row.replace(leading=row.method in leading[row.column])
-        if row.status == "ok" and row.accuracy is not None
-        else row
-        for row in listed
+        row.replace(leading=at in leading) if row.status == "ok" and row.accuracy is not None else row
+        for at, row in enumerate(listed)
     ]

@@ -8,6 +8,8 @@ from math import sqrt
 from typing import Any, Literal
 
 from nrbench.base.component import Frozen, parameter
+from nrbench.base.statistics import LEVEL
+from nrbench.board.leading import leaders
 from nrbench.families.row import Row, RowFilter, Status, best, chooses, covered, unprejudiced
 from nrbench.suite.table import Pivot, expanded
 
@@ -79,6 +81,11 @@ class _Candidates:
     rows: Sequence[Row]
 
 
+Position = tuple[int, int]
+"""Line and column."""
+Grid = Sequence[Sequence[_Candidates]]
+
+
 def pivoted(
     pivot: Pivot,
     rows: Sequence[Row],
@@ -86,17 +93,18 @@ def pivoted(
     suite: str,
     sections: Mapping[str, Mapping[str, Any]],
     printed: Sequence[Row] = (),
+    level: float = LEVEL,
 ) -> PivotTable:
     """Return a table of a suite filled in from its rows of one selection and treatment of BatchNorm.
 
     `sections` are the suite's components by label, by the field of a filter that their labels go into. `printed` are the
-    numbers that stand beside.
+    numbers that stand beside. What leads is told at a `level` of confidence.
     """
     down, across = list(expanded(pivot.rows, sections)), list(expanded(pivot.columns, sections))
     grid = [[_candidates(rows, [pivot.under, line, column]) for column in across] for line in down]
     groups, kinds = [column.group for column in across], [line.group for line in down]
-    bold = _best_of_each(grid, _regions(pivot.bold, kinds, groups))
-    underlined = _best_of_each(grid, _regions(pivot.underline, kinds, groups))
+    bold = _leading(grid, _regions(pivot.bold, kinds, groups), level)
+    underlined = _highest(grid, _regions(pivot.underline, kinds, groups))
     lines = []
     for y, line in enumerate(down):
         cells = []
@@ -181,9 +189,9 @@ def _above(field: str, candidates: _Candidates, sections: Mapping[str, Mapping[s
     return strengths[0] > strengths[1]
 
 
-def _regions(mode: str, lines: Sequence[str], columns: Sequence[str]) -> list[list[tuple[int, int]]]:
+def _regions(mode: str, lines: Sequence[str], columns: Sequence[str]) -> list[list[Position]]:
     """Return the cells among which one is marked, by row and column, given the groups of lines and of columns."""
-    regions: dict[tuple[int | str, ...], list[tuple[int, int]]] = {}
+    regions: dict[tuple[int | str, ...], list[Position]] = {}
     for y, line in enumerate(lines):
         for x, column in enumerate(columns):
             region = {"table": (), "column": (x, line), "row": (y, column)}.get(mode)
@@ -192,16 +200,23 @@ def _regions(mode: str, lines: Sequence[str], columns: Sequence[str]) -> list[li
     return list(regions.values())
 
 
-def _best_of_each(
-    grid: Sequence[Sequence[_Candidates]], regions: Iterable[Sequence[tuple[int, int]]]
-) -> set[tuple[int, int]]:
+def _shown(grid: Grid, region: Sequence[Position]) -> dict[Position, Row]:
+    """Return the whole rows of a region that has more than one of them."""
+    rows = {(y, x): grid[y][x].chosen for y, x in region}
+    whole = {at: row for at, row in rows.items() if row and row.accuracy is not None and row.status == "ok"}
+    return whole if len(whole) > 1 else {}
+
+
+def _leading(grid: Grid, regions: Iterable[Sequence[Position]], level: float) -> set[Position]:
+    """Return what cannot be told from the highest accuracy of its region."""
+    found = [_shown(grid, region) for region in regions]
+    return {list(whole)[at] for whole in found for at in leaders(list(whole.values()), level=level)}
+
+
+def _highest(grid: Grid, regions: Iterable[Sequence[Position]]) -> set[Position]:
+    """Return what has the highest accuracy of its region as it is shown."""
     marked = set()
     for region in regions:
-        shown = {
-            (y, x): round(row.accuracy, 2)
-            for y, x in region
-            if (row := grid[y][x].chosen) is not None and row.accuracy is not None and row.status == "ok"
-        }
-        if len(shown) > 1:
-            marked |= {position for position, value in shown.items() if value == max(shown.values())}
+        shown = {at: round(row.accuracy or 0.0, 2) for at, row in _shown(grid, region).items()}
+        marked |= {at for at, value in shown.items() if value == max(shown.values())}
     return marked

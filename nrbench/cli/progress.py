@@ -57,11 +57,11 @@ class Watch:
         self._tasks: dict[str, TaskID] = {}
 
     def planned(self, suite: Benchmark, plan: Plan) -> None:
-        """Take note of what is going to be done."""
-        self._names = {key: str(labels) for key, labels in suite.trainings().items()}
-        self._sizes = {job.training.key: len(job.cells) for job in plan.jobs}
-        self._epochs = {job.training.key: job.training.epochs for job in plan.jobs}
-        self._progress.update(self._cells, total=plan.missing)
+        """Take note of what is going to be done, beside what was before."""
+        self._names |= {key: str(labels) for key, labels in suite.trainings().items()}
+        self._sizes |= {job.training.key: len(job.cells) for job in plan.jobs}
+        self._epochs |= {job.training.key: job.training.epochs for job in plan.jobs}
+        self._progress.update(self._cells, total=sum(self._sizes.values()))
         before = (
             f", {len(plan.failed)} failed before (why: {FAILURES}; --retry-failed tries them again)"
             if plan.failed

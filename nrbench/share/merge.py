@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 from nrbench.base import disk
-from nrbench.base.component import canonical
+from nrbench.base.component import Name, canonical
 from nrbench.base.errors import UsageError
 from nrbench.families.registry import Registry
 from nrbench.jobs.results import CellResult
@@ -26,6 +28,10 @@ def merged(studies: Sequence[Study], out: Path, registry: Registry, *, name: str
     Raise `UsageError` where a label does not mean the same, the protocol, the images or the versions differ, or two results
     of one cell do; nothing is written then.
     """
+    try:
+        TypeAdapter(Name).validate_python(name)
+    except ValidationError:
+        raise UsageError(f"{name!r} is no name: lower-case letters, digits, - and _, a letter first") from None
     for study in studies:
         study.check_versions(registry)
     benchmark = _union(studies, name)

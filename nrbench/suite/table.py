@@ -50,10 +50,10 @@ class Pivot(Frozen):
     columns: tuple[Axis, ...] = Field(min_length=1)
     """The columns."""
     bold: Literal["column", "row", "table", "none"] = "column"
-    """Where the best is bold: in each column among the rows of a group, in each row among the columns of a group, or in
-    the whole table."""
+    """Among what all is bold that cannot be told from the best: in each column the rows of a group, in each row the columns
+    of a group, or the whole table."""
     underline: Literal["column", "none"] = "none"
-    """Where the best is underlined."""
+    """Where the highest number is underlined."""
     staircase: str = ""
     """A parameter, such as sigma, of method and noise model: cells in which the method's is larger are marked."""
     reference: str = ""

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from nrbench import Registry, Row, SuiteError, load_suite
+from nrbench import Evidence, Registry, Row, SuiteError, load_suite, unprejudiced
 from nrbench.board.tables import PivotTable, combined, pivoted
 from nrbench.suite.table import Pivot
+from nrbench_claims import Better
 from nrbench_methods import RWP, SGD
 from nrbench_noise import Gaussian, NoNoise
 from tests.conftest import TINY
@@ -24,8 +26,10 @@ VALUES = {
     "RWP 0.2": (85.0, 83.0, 70.0),
     "RWP 0.3": (70, 69, 66),
 }
+SPREADS = {"SGD": (-2, 1, 1), "RWP 0.1": (1, -2, 1), "RWP 0.2": (1, 1, -2), "RWP 0.3": (0, 1, -1)}
+"""What each seed adds, in 1/64 of a point: little enough that whole points are told apart, and exact in binary."""
 ROWS = [
-    row(method, (value - 0.5, value + 0.5), noise, backbone)
+    row(method, tuple(value + each / 64 for each in SPREADS[method]), noise, backbone)
     for method, values in VALUES.items()
     for noise, number in zip(NOISE, values, strict=True)
     for backbone, value in (("net", number), ("wide", number + 1))
@@ -227,3 +231,82 @@ def test_a_reference_saved_by_a_spreadsheet_is_read(write_suite: Callable[..., P
     reference = load_suite(path, registry).reference
     assert reference is not None
     assert [each.accuracy for each in reference.tables["1"]] == [70]
+
+
+def test_what_cannot_be_told_from_the_best_is_bold_too() -> None:
+    """Of rows whose paired test against the highest is below 5 % none is bold, all others are; of one seed nothing is told."""
+    rows = [
+        row("RWP 0.1", (60.0, 61.0, 62.0)),
+        row("RWP 0.2", (60.2, 61.1, 62.3)),  # ahead by 0.2 ± 0.06: p = 0.074
+        row("RWP 0.3", (50.0, 51.1, 52.0)),
+    ]
+    assert marked(filled(given=rows, **{"rows": ["RWP *"], "columns": ["clean"]}), "bold") == [
+        "RWP 0.1 at clean",
+        "RWP 0.2 at clean",
+    ]
+    single = [each.replace(by_seed=each.by_seed[:1]) for each in rows]
+    assert len(marked(filled(given=single, **{"rows": ["RWP *"], "columns": ["clean"]}), "bold")) == 3
+
+
+# -- the best of a group, without prejudice ---------------------------------------------------------------------------------
+
+
+def test_every_seed_has_the_method_that_is_best_by_the_others() -> None:
+    """By hand: without seed 0 the second is best (62 of 61), without 1 the first, without 2 the first."""
+    first, second = row("RWP 0.1", (70.0, 60.0, 62.0)), row("RWP 0.2", (60.0, 64.0, 60.0))
+    fair = unprejudiced([first, second])
+    assert fair is not None
+    assert fair.method == "RWP 0.1"  # what is chosen on all seeds
+    assert fair.by_seed == (60.0, 60.0, 62.0)
+    assert fair.accuracy == pytest.approx((60 + 60 + 62) / 3)
+    (line,) = filled(given=[first, second], **{"rows": [{"best_of": "RWP *"}], "columns": ["clean"]}).lines
+    assert line.cells[0] is not None
+    assert (line.cells[0].accuracy, line.cells[0].unprejudiced) == (first.accuracy, fair.accuracy)
+
+
+def test_a_choice_on_validation_leaves_the_seed_out_there() -> None:
+    """Chosen is by the other seeds' accuracy on held-out images, and what counts is the accuracy of the seed left out."""
+    first = row("a", (1.0, 2.0), selected_on="validation", validation_by_seed=(90.0, 50.0), validation_accuracy=70.0)
+    second = row("b", (3.0, 4.0), selected_on="validation", validation_by_seed=(60.0, 60.0), validation_accuracy=60.0)
+    fair = unprejudiced([first, second])
+    assert fair is not None
+    assert (fair.method, fair.by_seed) == ("a", (3.0, 2.0))
+
+
+def test_a_method_that_diverged_is_never_chosen_for_a_seed() -> None:
+    """What diverged is worse than anything in every seed; without a number to choose by there is no estimate."""
+    good, diverged = row("a", (50.0, 52.0)), row("b", (None, None), status="diverged")
+    fair = unprejudiced([good, diverged])
+    assert fair is not None
+    assert fair.by_seed == (50.0, 52.0)
+    assert unprejudiced([good, row("b", (None, None))]) is None
+    assert unprejudiced([row("a", (50.0,)), row("b", (40.0,))]) is None
+    assert unprejudiced([]) is None
+
+
+def test_choosing_among_equals_looks_better_than_it_is() -> None:
+    """Of twenty methods without a difference the best of five seeds is 0.83 points high; leaving seeds out, it is not."""
+    rng = np.random.default_rng(0)
+    chosen, fair = [], []
+    for _ in range(400):
+        rows = [row(f"m{i}", tuple(50 + rng.standard_normal(5))) for i in range(20)]
+        estimate = unprejudiced(rows)
+        assert estimate is not None
+        chosen.append(max(each.accuracy or 0 for each in rows) - 50)
+        fair.append((estimate.accuracy or 0) - 50)
+    assert np.mean(chosen) == pytest.approx(1.867 / np.sqrt(5), abs=0.04)  # expected maximum of 20 normals
+    assert np.mean(fair) == pytest.approx(0, abs=0.06)
+
+
+def test_claims_say_the_unprejudiced_effect() -> None:
+    """A claim about the best of a group has the effect out of seed beside it; one about single methods has none."""
+    rows = [row("RWP 0.1", (70.0, 60.0, 62.0)), row("RWP 0.2", (60.0, 64.0, 60.0)), row("SGD", (50.0, 51.0, 52.5))]
+    group = {"a": {"best_of": "RWP *"}, "b": {"method": "SGD"}}
+    single = {"a": {"method": "RWP 0.1"}, "b": {"method": "SGD"}}
+    found = [
+        Better.model_validate({"name": "better", "text": "x", "pairs": [pair]}).verdict(Evidence(rows, METHODS, NOISE))
+        for pair in (group, single)
+    ]
+    assert found[0].effect == pytest.approx(64 - 51.1666667)
+    assert found[0].unprejudiced == pytest.approx((60 + 60 + 62) / 3 - 51.1666667)
+    assert found[1].unprejudiced is None
