@@ -26,7 +26,8 @@ from nrbench.cli import options
 def command(row: str, out: Path, results: Path, licence: str, weights: bool) -> None:
     """Write a row as a bundle that anybody can verify, and merge into a board of their own.
 
-    ROW is the key of one of its cells, or enough of its beginning; leaderboard.json names them. In the bundle are the row's
+    ROW is the key of one of its cells, or enough of its beginning; leaderboard.json names them. Where several runs have the
+    cell, the run is said before it, as in study/0c936958. In the bundle are the row's
     configuration, counts, environments and versions, the SHA-256 of everything and, with --weights, the weights themselves.
     """
     registry = nrbench.load_registry()

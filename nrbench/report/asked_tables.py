@@ -35,7 +35,7 @@ def _entry(cell: PivotCell | None) -> Entry:
         below = uncertainties(cell.noise_std, cell.weight_std) + ((f"({cell.status})",) if cell.status != "ok" else ())
     if cell.tried > 1 and cell.method:
         below += (cell.method,)
-    if cell.unprejudiced is not None:
+    if cell.unprejudiced is not None and cell.unprejudiced != cell.accuracy:
         below += (f"{cell.unprejudiced:.2f} {LEFT_OUT}",)
     if cell.reference is not None:
         below += (_printed(cell.reference),)
@@ -66,10 +66,10 @@ def _notes(table: PivotTable) -> Iterator[str]:
         tried = sorted({cell.tried for cell in cells if cell.tried > 1})
         where = "validation, together with the epoch" if table.chosen_on == "validation" else "test, as in the paper"
         yield f"The best of each group of {' or '.join(map(str, tried))} methods is chosen on {where}."
-    if any(cell.unprejudiced is not None for cell in cells):
+    if any(cell.unprejudiced not in (None, cell.accuracy) for cell in cells):
         yield (
             f"What was chosen for its accuracy looks too good: {LEFT_OUT} is the accuracy where every seed has the method "
-            "that is best by the other seeds."
+            "that is best by the other seeds, where it is another."
         )
     if table.uneven:
         yield "More was tried for some groups than for others."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -18,6 +19,15 @@ if TYPE_CHECKING:
 MARKERS = "osD^vP*Xdhp<>8"
 LONGEST = 60
 """Letters of a label in a picture."""
+LOOK: Any = {
+    "svg.hashsalt": "nrbench",
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Arial"],  # all of matplotlib's are named with every text
+}
+_COORDINATES = re.compile(r'\s(?:d|x|y|points|transform)="[^"]*"')
+_DECIMALS = re.compile(r"(\.\d\d)\d+")
+"""Hundredths of a point are enough: a quarter of the bytes are behind them."""
 DASHES = ("-", "--", "-.", ":")
 
 
@@ -40,7 +50,7 @@ def _svg(draw: Callable[[Sequence[Axes]], None], panels: int, size: tuple[float,
     import matplotlib
 
     with (
-        matplotlib.rc_context({"svg.hashsalt": "nrbench", "svg.fonttype": "none", "font.family": "sans-serif"}),
+        matplotlib.rc_context(LOOK),
         warnings.catch_warnings(),
     ):
         warnings.filterwarnings("ignore", "Glyph .* missing")  # the text stays text, for the fonts of who reads it
@@ -57,7 +67,7 @@ def _svg(draw: Callable[[Sequence[Axes]], None], panels: int, size: tuple[float,
             axis.spines[["top", "right"]].set_visible(False)
         stream = io.BytesIO()
         canvas.savefig(stream, format="svg", metadata={"Date": None})
-    return stream.getvalue()
+    return _COORDINATES.sub(lambda found: _DECIMALS.sub(r"\1", found.group()), stream.getvalue().decode()).encode()
 
 
 def style(number: int) -> dict[str, Any]:

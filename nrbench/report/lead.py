@@ -81,11 +81,13 @@ def ranking_parts(ranking: Ranking) -> Iterator[Sheet | Figure]:
     yield Sheet(title, "method", columns, tuple(lines))
     whole = [rank for rank in ranking.rows if rank.complete]
     if 2 < len(whole) <= MOST_DRAWN:
+        bars = (
+            "a bar joins methods that are not told apart" if lettered else "hollow is what is told apart from the first"
+        )
         yield drawn(
             title,
-            "Mean ranks, lower is better; a bar joins methods that are not told apart (paired t test over seeds, Holm at "
-            "5 %).",
-            partial(_critical_difference, ranks=whole),
+            f"Mean ranks, lower is better; {bars} (paired t test over seeds, Holm at 5 %).",
+            partial(_critical_difference, ranks=whole, bars=lettered),
             size=(7.2, 0.9 + 0.3 * len(whole)),
         )
 
@@ -103,17 +105,18 @@ def _entries(rank: Rank, first: Rank, *, lettered: bool) -> Iterator[Entry]:
         yield Entry(printable(rank.group), styles=("best",) if rank.leading else ())
 
 
-def _critical_difference(axes: Sequence[Axes], ranks: Sequence[Rank]) -> None:
+def _critical_difference(axes: Sequence[Axes], ranks: Sequence[Rank], bars: bool) -> None:
     """Draw mean ranks, a method a line, and a bar for each largest set of methods that are not told apart (Demšar 2006)."""
     (axis,) = axes
     for y, rank in enumerate(ranks):
         low, high = rank.interval or (rank.mean_rank, rank.mean_rank)
         axis.plot([low, high], [y, y], color="#9db4d6", linewidth=4, solid_capstyle="butt")
-        axis.plot(rank.mean_rank, y, marker="o", color="#1f4e9c", markersize=6)
+        face = "#1f4e9c" if rank.leading or bars else "white"
+        axis.plot(rank.mean_rank, y, marker="o", color="#1f4e9c", markerfacecolor=face, markersize=6)
     left = min((rank.interval or (rank.mean_rank, 0))[0] for rank in ranks)
-    groups = sorted({letter for rank in ranks for letter in letters_of(rank.group)})
-    bars = [[y for y, rank in enumerate(ranks) if letter in letters_of(rank.group)] for letter in groups]
-    for number, members in enumerate(bar for bar in bars if len(bar) > 1):
+    groups = sorted({letter for rank in ranks for letter in letters_of(rank.group)}) if bars else []
+    joined = [[y for y, rank in enumerate(ranks) if letter in letters_of(rank.group)] for letter in groups]
+    for number, members in enumerate(each for each in joined if len(each) > 1):
         x = left - 0.12 * (number + 1)
         axis.plot([x] * len(members), members, color="#333333", linewidth=1.6, marker="o", markersize=4)
     axis.set_yticks(range(len(ranks)), [plain(rank.method) for rank in ranks])

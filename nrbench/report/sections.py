@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from nrbench.base.statistics import mean
+from nrbench.base.statistics import Interval, mean
 from nrbench.families.claim import Evidence
 from nrbench.families.row import Row
 from nrbench.families.section import Section
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MOST_METHODS = 24
 """Of more methods no figure is made: nobody could tell them apart. Their tails are in the table of every row."""
-MOST_PANELS = 6
+MOST_PANELS = 4
 
 
 def networks(evidence: Evidence) -> Iterator[tuple[str, list[Row]]]:
@@ -57,20 +57,25 @@ class Differences(Section):
 def _forest(axes: Sequence[Axes], panels: Mapping[str, Sequence[Row]], methods: Sequence[str]) -> None:
     for axis, (noise, rows) in zip(axes, panels.items(), strict=True):
         axis.axvline(0, color="#888888", linewidth=1)
-        for row in rows:
-            if row.difference is None or row.difference.interval is None:
-                continue
-            (low, high), centre = row.difference.interval, row.difference.mean
-            resolved = low > 0 or high < 0
-            axis.errorbar(
-                centre, methods.index(row.method), xerr=[[centre - low], [high - centre]], marker="o", markersize=5,
-                markerfacecolor="#1f4e9c" if resolved else "white", color="#1f4e9c", capsize=3, linewidth=1.2,
-            )  # fmt: skip
+        known = {
+            methods.index(row.method): row.difference for row in rows if row.difference and row.difference.interval
+        }
+        lows, highs = zip(*(each.interval for each in known.values() if each.interval), strict=True)
+        axis.hlines(list(known), lows, highs, color="#1f4e9c", linewidth=1.2)
+        for resolved, face in ((True, "#1f4e9c"), (False, "white")):
+            shown = {
+                y: each.mean for y, each in known.items() if each.interval and _resolved(each.interval) == resolved
+            }
+            axis.plot(list(shown.values()), list(shown), "o", markersize=5, color="#1f4e9c", markerfacecolor=face)
         axis.set_title(plain(noise), fontsize=9)
         axis.grid(alpha=0.3, axis="x")
     axes[0].set_yticks(range(len(methods)), [plain(method) for method in methods])
     axes[0].set_ylim(len(methods) - 0.5, -0.5)
-    axes[len(axes) // 2].set_xlabel("difference, percentage points (filled: resolved)")
+    axes[len(axes) // 2].set_xlabel("percentage points (filled: resolved)")
+
+
+def _resolved(interval: Interval) -> bool:
+    return interval[0] > 0 or interval[1] < 0
 
 
 class TradeOff(Section):

@@ -129,13 +129,16 @@ class StudyRow:
 
 
 @contextmanager
-def row_of(start: str, results: Path, registry: Registry) -> Iterator[StudyRow]:
+def row_of(name: str, results: Path, registry: Registry) -> Iterator[StudyRow]:
     """Find the row, among the runs in a directory of results, one of whose cells has a key that starts like this.
 
-    Raise `UsageError` if there is none, or more than one.
+    What stands before a slash, as in study/0c936958, is the run that is meant. Raise `UsageError` for no row or several.
     """
+    run, _, start = name.rpartition("/")
     found: dict[tuple[str, ...], tuple[Path, int, Column, str]] = {}
     for lock in sorted(results.glob(f"*/{LOCK}")):
+        if run not in ("", lock.parent.name):
+            continue
         try:
             with opened(lock.parent, registry) as study:
                 for number, part in enumerate(study.benchmark.parts):
@@ -146,7 +149,10 @@ def row_of(start: str, results: Path, registry: Registry) -> Iterator[StudyRow]:
         except NrbenchError as error:
             log.warning("%s is left out: %s", lock.parent, error)
     if len(found) != 1:
-        raise UsageError(f"{len(found) or 'no'} rows of runs in {results} have a cell whose key starts with {start!r}")
+        runs = sorted({f"{folder.name}/{start}" for folder, *_ in found.values()})
+        hint = f"; say which: {' or '.join(runs)}" if len(runs) > 1 else ""
+        number_found = len(found) or "no"
+        raise UsageError(f"{number_found} rows of runs in {results} have a cell whose key starts with {start!r}{hint}")
     folder, number, column, method = next(iter(found.values()))
     with opened(folder, registry) as study:
         yield StudyRow(study, study.benchmark.parts[number], column, method)

@@ -27,6 +27,7 @@ PAGES = [
     "write-a-backbone",
     "write-a-data-set",
     "write-a-selection",
+    "write-a-schedule",
     "write-an-executor",
     "write-a-claim",
     "write-a-section",

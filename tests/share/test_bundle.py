@@ -132,7 +132,8 @@ def test_a_row_is_found_by_the_key_of_a_cell(bundles: Path, nrbench: Command, tm
     done = nrbench("submit", start, "--results", bundles / "results", "-o", tmp_path / "mine.zip")
     assert done.code == 0
     assert "RWP under Gaussian 0.3 on MLP, licence CC-BY-4.0" in done.out
-    for wrong, said in (("zz", "no rows"), ("", "no rows")):
+    assert nrbench("verify", f"tiny/{start}", "--results", bundles / "results").code == 0
+    for wrong, said in (("zz", "no rows"), ("", "no rows"), (f"other/{start}", "no rows")):
         done = nrbench("submit", wrong, "--results", bundles / "results", "-o", tmp_path / "other.zip")
         assert (done.code, said in done.err) == (2, True), done.err
     done = nrbench("submit", start, "--results", bundles / "results", "-o", tmp_path / "mine.zip")
