@@ -62,4 +62,5 @@ def _cell(entry: Entry) -> str:
 
 def escape(text: str) -> str:
     """Return text that Markdown shows as it is."""
-    return re.sub(r"([\\`*_{}\[\]<>#|~&])", r"\\\1", printable(text))
+    marked = re.sub(r"([\\`*_{}\[\]<>#|~&])", r"\\\1", printable(text))
+    return re.sub(r"^(\s*\d*)([-+.)])(?=\s|$)", r"\1\\\2", marked)  # what would begin a list

@@ -181,3 +181,46 @@ def test_the_head_stays(page: Any, address: str) -> None:
     first = page.eval_on_selector("#every-row-table tbody tr:nth-child(6) th", box)
     assert abs(head["top"] - frame["top"]) < 3
     assert abs(first["left"] - frame["left"]) < 3
+
+
+# -- a site -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def public(address: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site of that board."""
+    from urllib.parse import unquote, urlparse
+
+    from nrbench.share import opened, write_site
+
+    target = tmp_path_factory.mktemp("public")
+    with opened(Path(unquote(urlparse(address).path)).parent, load_registry()) as study:
+        write_site([study], target, load_registry(), licence="CC0-1.0", weights=False)
+    return target
+
+
+@pytest.mark.parametrize("name", ["index.html", "tiny/rows.html"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_keeps_anybody_out_of_a_site(page: Any, public: Path, name: str, scheme: str) -> None:
+    """axe finds nothing on either page of a site, in both colour schemes, and neither runs over at 360 pixels."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    page.emulate_media(color_scheme=scheme)
+    page.goto((public / name).as_uri())
+    assert Axe().run(page).violations_count == 0
+    page.set_viewport_size({"width": 360, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert all(url.startswith(("file:", "data:")) for url in page.requests)
+
+
+def test_from_the_index_to_a_bundle(page: Any, public: Path) -> None:
+    """Links lead from the index to the board and to its rows, and a row's bundle is downloaded whole."""
+    page.goto((public / "index.html").as_uri())
+    page.click("text=its rows as bundles")
+    assert page.title() == "tiny: rows"
+    with page.expect_download() as download:
+        page.click("tbody tr:first-child a[download]")
+    name = download.value.suggested_filename
+    assert Path(download.value.path()).read_bytes() == (public / "tiny" / "bundles" / name).read_bytes()
+    page.click("h1 a")
+    assert page.title() == "tiny – nrbench leaderboard"

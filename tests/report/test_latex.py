@@ -15,7 +15,8 @@ import nrbench
 from nrbench import Leaderboard, Options, Suite
 from nrbench.report.latex import escape, latex_text
 from nrbench.report.page import page_of
-from tests.report.test_report import PAYLOADS, relabel
+from tests.payloads import PAYLOADS
+from tests.report.test_report import relabel
 
 HOSTILE = [
     *PAYLOADS,

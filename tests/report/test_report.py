@@ -7,17 +7,24 @@ import io
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
+from random import Random
 from xml.etree import ElementTree
 
 import jsonschema
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from rich.console import Console
 
 import nrbench
 from nrbench import Leaderboard, Options, Registry, Suite
+from nrbench.board.comparison import compared
+from nrbench.board.leading import with_leaders
+from nrbench.report import drawing, pictures
 from nrbench.report.cost import costs
 from nrbench.report.csv import csv_text
 from nrbench.report.html import html_page
@@ -26,16 +33,7 @@ from nrbench.report.page import page_of
 from nrbench.report.terminal import print_page
 from nrbench.report.write import write_reports
 from tests.conftest import TINY
-
-PAYLOADS = [
-    "<script>alert(1)</script>",
-    '"><img src=x onerror=alert(1)>',
-    "a|b `c` **d** [e](f)",
-    "=HYPERLINK(1)",
-    "+1",
-    "@x",
-    "-2",
-]
+from tests.payloads import PAYLOADS
 
 
 @pytest.fixture
@@ -353,3 +351,84 @@ def test_labels_are_text_in_tables_claims_and_figures(study: tuple[Leaderboard, 
         found.append([[tag for tag, _ in page.tags] for page in pages[:2]])
         assert any(label in text for text in pages[2].text)
     assert found[0] == found[1]
+
+
+# -- what was drawn before, and what a notebook shows --------------------------------------------------------------------
+
+
+def test_a_second_report_draws_nothing(
+    study: tuple[Leaderboard, Suite, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unchanged pictures come from the cache with the same bytes; other numbers, or a cache that is damaged, are drawn."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    board, suite, out = study
+    store, drawings = Options(out=out).store, []
+    original = drawing._svg
+    monkeypatch.setattr(drawing, "_svg", lambda *given: drawings.append(1) or original(*given))
+    first = [figure.svg for figure in page_of(board, suite, store).figures]
+    assert len(drawings) == len(first) > 2
+    assert [figure.svg for figure in page_of(board, suite, store).figures] == first
+    assert len(drawings) == len(first)
+    kept = sorted((tmp_path / "cache").rglob("*.json"))
+    kept[0].write_bytes(kept[0].read_bytes().replace(b"svg", b"gvs"))
+    assert [figure.svg for figure in page_of(board, suite, store).figures] == first
+    assert len(drawings) == len(first) + 1
+    assert list(page_of(board, suite.replace(tables=()), store).figures)
+    assert len(drawings) > len(first) + 1
+
+
+def test_pictures_of_strangers_are_drawn_each_time() -> None:
+    """What a plugin draws, or a function that is inside of another, is not kept: its code may be anywhere."""
+    made = []
+
+    def draw(axes: object, data: int) -> None:
+        """Nothing."""
+
+    for function in (draw, partial(draw, data=1), partial(print, end="")):
+        pictures.picture(function, lambda: made.append(1) or b"<svg/>", 1, (1.0, 2.0))
+        pictures.picture(function, lambda: made.append(1) or b"<svg/>", 1, (1.0, 2.0))
+    assert len(made) == 6
+
+
+def test_a_cache_that_cannot_be_written_is_no_reason_not_to_draw(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, study: tuple[Leaderboard, Suite, Path]
+) -> None:
+    """With a file where the cache should be, the page has its pictures all the same."""
+    (tmp_path / "cache").write_text("x")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    board, suite, out = study
+    assert all(figure.svg.startswith(b"<?xml") for figure in page_of(board, suite, Options(out=out).store).figures)
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_a_board_in_a_notebook(finished: tuple[Leaderboard, Suite, Path], payload: str) -> None:
+    """A notebook shows the tables of the page, number for number; no label adds an element."""
+    board, suite, out = finished
+    store = Options(out=out).store
+    shown = outline(board._repr_html_())
+    for sheet in page_of(board, suite, store).main:
+        if sheet.title.startswith("MLP on synthetic"):
+            texts = [entry.text for line in sheet.lines for entry in line.entries]
+            assert all(text in shown.text for text in texts)
+            assert sheet.title in shown.text
+    named = [outline(Leaderboard.of(relabel(suite, label), store)._repr_html_()) for label in (payload, "harmless")]
+    assert named[0].tags == named[1].tags
+    assert payload in "".join(named[0].text)
+
+
+@given(st.randoms(use_true_random=False))
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_the_board_does_not_depend_on_the_order_of_rows(
+    finished: tuple[Leaderboard, Suite, Path], random: Random
+) -> None:
+    """However the rows of a board lie, its bytes, its leaders and what is compared with another board are the same."""
+    board, _, _ = finished
+    rows = list(board.rows)
+    random.shuffle(rows)
+    other = board.model_copy(update={"rows": tuple(rows)})
+    assert other.json_bytes() == board.json_bytes()
+    assert {(r.column, r.method, r.leading) for r in with_leaders(rows)} == {
+        (r.column, r.method, r.leading) for r in board.rows
+    }
+    changes = {(each.method, each.noise, each.selection): each for each in compared(other, board).changes}
+    assert {each.difference for each in changes.values()} == {0.0}

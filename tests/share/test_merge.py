@@ -14,7 +14,7 @@ from nrbench import Registry
 from nrbench.jobs.files import write_json
 from nrbench.share import row_of, submit
 from tests.conftest import TINY, Finished
-from tests.report.test_report import PAYLOADS
+from tests.payloads import PAYLOADS
 
 Command = Callable[..., Finished]
 
