@@ -199,6 +199,8 @@ def unprejudiced(rows: Sequence[Row]) -> Row | None:
     known = [accuracy for accuracy in by_seed if accuracy is not None]
     if len(known) < seeds:
         return None
+    if tuple(known) == chosen.by_seed:
+        return chosen
     return chosen.replace(by_seed=tuple(known), accuracy=mean(known), weight_std=std(known))
 
 

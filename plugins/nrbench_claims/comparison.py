@@ -46,7 +46,8 @@ class ComparisonClaim(Claim):
         if others is None or verdict.effect is None:
             return verdict
         effect = decided(self._cells(others), others, needs=self.needs).effect
-        return verdict if effect == verdict.effect else verdict.replace(unprejudiced=effect)
+        same = effect is None or abs(effect - verdict.effect) < 1e-9
+        return verdict if same else verdict.replace(unprejudiced=effect)
 
     def _cells(self, evidence: RowSet) -> list[Comparison]:
         try:
