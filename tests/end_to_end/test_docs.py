@@ -67,6 +67,24 @@ def test_a_page_runs_as_it_stands(page: str, tmp_path: Path) -> None:
     assert commands >= 4
 
 
+def test_python_on_the_pages_is_typed(tmp_path: Path) -> None:
+    """A type checker finds nothing in the files of the pages: what nrbench offers is typed as it is used there."""
+    pytest.importorskip("mypy", reason="the type checker is a tool of developers")
+    names = []
+    for page in PAGES:
+        for kind, name, text in BLOCK.findall((ROOT / "docs" / f"{page}.md").read_text()):
+            if kind == "python" and name:
+                assert not (tmp_path / name).exists(), name
+                (tmp_path / name).write_text(text)
+                names.append(name)
+    untyped = "[mypy-torch.*,torchvision.*,ray.*,scipy.*]\nfollow_imports = skip\nignore_missing_imports = True\n"
+    (tmp_path / "mypy.ini").write_text(f"[mypy]\ncheck_untyped_defs = True\nplugins = pydantic.mypy\n{untyped}")
+    command = [sys.executable, "-m", "mypy", "--cache-dir", str(tmp_path / "cache"), *names]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout
+    assert len(names) > 15
+
+
 def test_every_hook_has_a_heading_and_every_family_a_row() -> None:
     """docs/hooks.md describes each hook with the sentence of its specification, and names each family."""
     text = (ROOT / "docs" / "hooks.md").read_text()
