@@ -109,7 +109,9 @@ def _grid(sheet: Sheet, *, tight: bool = False) -> Table:
         padding=(0, 0) if tight else (0, 1),
     )
     widest = (_TIGHT_LABEL if tight else _LABEL) if len(sheet.heads) > 1 else None
-    grid.add_column(printable(sheet.first), max_width=widest, overflow="fold")
+    words = max((len(word) for line in sheet.lines for word in _label(line).split()), default=0)
+    narrowest = None if widest is None else min(words, widest)
+    grid.add_column(printable(sheet.first), min_width=narrowest, max_width=widest, overflow="fold")
     for index, head in enumerate(sheet.heads):
         numeric = sheet.is_numeric(index)
         label = f"{head.group}\n{head.label}" if head.group else head.label
