@@ -21,8 +21,8 @@ ORDER = {
     "families": "hookspecs registry computed displacement analog schedule scale noise optimizer step method backbone dataset "
     "network probe executor selection row claim sheet section",
     "suite": "shipped reference table recipe cell seeds given suite yaml sweeps layers check passes trial facts locked read schema describe",
-    "jobs": "results files device batches data train evaluate store lock output record select processes job plan status bench "
-    "verify clean doctor",
+    "jobs": "results files device batches data train evaluate store lock output record select processes job plan status export bench "
+    "expected verify clean doctor",
     "board": "leading tables ranking rows claims growing sheets leaderboard comparison",
     "report": "pictures drawing cost asked_tables claim_sheets figures lead sections training details page csv markdown latex html "
     "terminal write forecast runner components",
