@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import max_pool2d, relu
 
 from nrbench import Backbone
+from nrbench_backbones.layers import Layers, Norm
 
 BLOCKS: Mapping[int, tuple[int, ...]] = MappingProxyType(
     {8: (1, 1, 1), 10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
@@ -32,30 +33,24 @@ class ResNet(Backbone):
     """A 3×3 convolution, or a 7×7 one followed by a max-pool."""
     stem_stride: int = Field(default=1, ge=1, le=4)
     """Stride of the stem's convolution, which is 2 in the ImageNet networks; 2 makes small images four times cheaper."""
+    norm: Norm = "batch"
+    """Batch normalisation, group normalisation, which has no running statistics, or none."""
 
     def build(self, *, num_classes: int, input_shape: tuple[int, int, int]) -> nn.Module:
         width = self.width or (16 if self.depth == 8 else 64)
-        channels = input_shape[0]
+        channels, layers = input_shape[0], Layers(self.norm)
         if self.depth == 9:
-            model: nn.Module = _resnet9(channels, width, num_classes, self.stem_stride)
+            model: nn.Module = _resnet9(layers, channels, width, num_classes, self.stem_stride)
         else:
             block = Bottleneck if self.depth == 50 else BasicBlock
-            stem = _stem(self.stem, channels, width, self.stem_stride)
-            model = _staged(stem, block, BLOCKS[self.depth], width, num_classes)
-        return initialised(model)
+            stem = _stem(layers, self.stem, channels, width, self.stem_stride)
+            model = _staged(layers, stem, block, BLOCKS[self.depth], width, num_classes)
+        blocks = [module for module in model.modules() if isinstance(module, BasicBlock | _Residual)]
+        return layers.initialised(model, [_last(block.body) for block in blocks])
 
 
-def initialised(model: nn.Module) -> nn.Module:
-    """Return the model with its convolutions drawn from He's normal distribution by fan-out (He et al. 2015, eq. 14)."""
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-    return model
-
-
-def convolution(inputs: int, outputs: int, size: int = 3, *, stride: int = 1) -> nn.Conv2d:
-    """Return a convolution without bias that keeps the image's size, but for its stride."""
-    return nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, bias=False)
+def _last(body: nn.Sequential) -> nn.Conv2d:
+    return [module for module in body if isinstance(module, nn.Conv2d)][-1]
 
 
 class BasicBlock(nn.Module):
@@ -63,25 +58,22 @@ class BasicBlock(nn.Module):
 
     expansion = 1
 
-    def __init__(self, inputs: int, width: int, stride: int) -> None:
+    def __init__(self, layers: Layers, inputs: int, width: int, stride: int) -> None:
         super().__init__()
         outputs = width * self.expansion
-        self.body = self._body(inputs, width, outputs, stride)
+        self.body = nn.Sequential(*self._body(layers, inputs, width, outputs, stride))
         same = stride == 1 and inputs == outputs
-        self.shortcut: nn.Module = (
-            nn.Identity()
-            if same
-            else nn.Sequential(convolution(inputs, outputs, 1, stride=stride), nn.BatchNorm2d(outputs))
-        )
+        projection = (layers.convolution(inputs, outputs, 1, stride=stride), layers.normalisation(outputs))
+        self.shortcut: nn.Module = nn.Identity() if same else nn.Sequential(*projection)
 
-    def _body(self, inputs: int, width: int, outputs: int, stride: int) -> nn.Sequential:
-        return nn.Sequential(
-            convolution(inputs, width, stride=stride),
-            nn.BatchNorm2d(width),
+    def _body(self, layers: Layers, inputs: int, width: int, outputs: int, stride: int) -> list[nn.Module]:
+        return [
+            layers.convolution(inputs, width, stride=stride),
+            layers.normalisation(width),
             nn.ReLU(),
-            convolution(width, outputs),
-            nn.BatchNorm2d(outputs),
-        )
+            layers.convolution(width, outputs),
+            layers.normalisation(outputs),
+        ]
 
     def forward(self, x: Tensor) -> Tensor:
         return relu(self.body(x) + self.shortcut(x))
@@ -92,45 +84,44 @@ class Bottleneck(BasicBlock):
 
     expansion = 4
 
-    def _body(self, inputs: int, width: int, outputs: int, stride: int) -> nn.Sequential:
-        return nn.Sequential(
-            convolution(inputs, width, 1),
-            nn.BatchNorm2d(width),
+    def _body(self, layers: Layers, inputs: int, width: int, outputs: int, stride: int) -> list[nn.Module]:
+        return [
+            layers.convolution(inputs, width, 1),
+            layers.normalisation(width),
             nn.ReLU(),
-            convolution(width, width, stride=stride),
-            nn.BatchNorm2d(width),
+            layers.convolution(width, width, stride=stride),
+            layers.normalisation(width),
             nn.ReLU(),
-            convolution(width, outputs, 1),
-            nn.BatchNorm2d(outputs),
-        )
+            layers.convolution(width, outputs, 1),
+            layers.normalisation(outputs),
+        ]
 
 
-def _stem(kind: str, channels: int, width: int, stride: int) -> nn.Sequential:
+def _stem(layers: Layers, kind: str, channels: int, width: int, stride: int) -> nn.Sequential:
     size = 3 if kind == "cifar" else 7
-    layers: list[nn.Module] = [convolution(channels, width, size, stride=stride), nn.BatchNorm2d(width), nn.ReLU()]
-    if kind == "imagenet":
-        layers.append(nn.MaxPool2d(3, stride=2, padding=1))
-    return nn.Sequential(*layers)
+    first = layers.convolution(channels, width, size, stride=stride)
+    pool = [nn.MaxPool2d(3, stride=2, padding=1)] if kind == "imagenet" else []
+    return nn.Sequential(first, layers.normalisation(width), nn.ReLU(), *pool)
 
 
 def _staged(
-    stem: nn.Module, block: type[BasicBlock], blocks: tuple[int, ...], width: int, num_classes: int
+    layers: Layers, stem: nn.Module, block: type[BasicBlock], blocks: tuple[int, ...], width: int, num_classes: int
 ) -> nn.Sequential:
     stages: list[nn.Module] = []
     inputs = width
     for stage, count in enumerate(blocks):
-        layers = []
+        own = []
         for index in range(count):
-            layers.append(block(inputs, width * 2**stage, 2 if stage and index == 0 else 1))
+            own.append(block(layers, inputs, width * 2**stage, 2 if stage and index == 0 else 1))
             inputs = width * 2**stage * block.expansion
-        stages.append(nn.Sequential(*layers))
+        stages.append(nn.Sequential(*own))
     return nn.Sequential(stem, *stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, num_classes))
 
 
 class _Residual(nn.Module):
     """x + body(x), without a ReLU behind the sum: the block of the DAWNBench network."""
 
-    def __init__(self, body: nn.Module) -> None:
+    def __init__(self, body: nn.Sequential) -> None:
         super().__init__()
         self.body = body
 
@@ -145,10 +136,10 @@ class _GlobalMaxPool(nn.Module):
         return max_pool2d(x, x.shape[-2:])
 
 
-def _resnet9(channels: int, width: int, num_classes: int, stem_stride: int) -> nn.Sequential:
+def _resnet9(layers: Layers, channels: int, width: int, num_classes: int, stem_stride: int) -> nn.Sequential:
     def unit(inputs: int, outputs: int, *, stride: int = 1, pool: bool = False) -> list[nn.Module]:
-        layers = [convolution(inputs, outputs, stride=stride), nn.BatchNorm2d(outputs), nn.ReLU()]
-        return [*layers, nn.MaxPool2d(2)] if pool else layers
+        own = [layers.convolution(inputs, outputs, stride=stride), layers.normalisation(outputs), nn.ReLU()]
+        return [*own, nn.MaxPool2d(2)] if pool else own
 
     def residual(size: int) -> nn.Module:
         return _Residual(nn.Sequential(*unit(size, size), *unit(size, size)))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from nrbench import Backbone
-from nrbench_backbones.resnet import convolution, initialised
+from nrbench_backbones.layers import Layers, Norm
 
 
 class WideResNet(Backbone):
@@ -28,6 +28,8 @@ class WideResNet(Backbone):
     """Channels of the stem and, times k, of the first group."""
     stem_stride: int = Field(default=1, ge=1, le=4)
     """Stride of the first convolution; 2 makes small images four times cheaper."""
+    norm: Norm = "batch"
+    """Batch normalisation, group normalisation, which has no running statistics, or none."""
 
     @field_validator("depth")
     @classmethod
@@ -39,31 +41,34 @@ class WideResNet(Backbone):
         return depth
 
     def build(self, *, num_classes: int, input_shape: tuple[int, int, int]) -> nn.Module:
-        layers: list[nn.Module] = [convolution(input_shape[0], self.base, stride=self.stem_stride)]
+        layers = Layers(self.norm)
+        parts: list[nn.Module] = [layers.convolution(input_shape[0], self.base, stride=self.stem_stride)]
         inputs = self.base
         for group in range(3):
             outputs = self.base * self.width * 2**group
             for index in range((self.depth - 4) // 6):
                 stride = 2 if group and index == 0 else 1
-                layers.append(_Block(inputs, outputs, stride, self.dropout))
+                parts.append(_Block(layers, inputs, outputs, stride, self.dropout))
                 inputs = outputs
-        layers += [nn.BatchNorm2d(inputs), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-        return initialised(nn.Sequential(*layers, nn.Linear(inputs, num_classes)))
+        last = [part.second[-1] for part in parts if isinstance(part, _Block)]
+        parts += [layers.normalisation(inputs), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+        model = nn.Sequential(*parts, nn.Linear(inputs, num_classes))
+        return layers.initialised(model, [each for each in last if isinstance(each, nn.Conv2d)])
 
 
 class _Block(nn.Module):
-    """BatchNorm, ReLU and a 3×3 convolution, twice; where the shape changes the first activation is shared with the
-    projection of the input, which has no BatchNorm."""
+    """Normalisation, ReLU and a 3×3 convolution, twice; where the shape changes the first activation is shared with the
+    projection of the input, which has no normalisation."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int, dropout: float) -> None:
+    def __init__(self, layers: Layers, inputs: int, outputs: int, stride: int, dropout: float) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm2d(inputs)
-        self.first = convolution(inputs, outputs, stride=stride)
+        self.norm = layers.normalisation(inputs)
+        self.first = layers.convolution(inputs, outputs, stride=stride)
         self.second = nn.Sequential(
-            nn.BatchNorm2d(outputs), nn.ReLU(), nn.Dropout(dropout), convolution(outputs, outputs)
+            layers.normalisation(outputs), nn.ReLU(), nn.Dropout(dropout), layers.convolution(outputs, outputs)
         )
         same = stride == 1 and inputs == outputs
-        self.projection = None if same else convolution(inputs, outputs, 1, stride=stride)
+        self.projection = None if same else layers.convolution(inputs, outputs, 1, stride=stride)
 
     def forward(self, x: Tensor) -> Tensor:
         active = relu(self.norm(x))

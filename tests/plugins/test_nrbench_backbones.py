@@ -10,6 +10,7 @@ from torch import nn
 
 from nrbench import Backbone
 from nrbench_backbones import MLP, ResNet, Timm, Torchvision, WideResNet
+from nrbench_backbones.layers import groups
 
 
 def parameters(backbone: Backbone, classes: int = 100, shape: tuple[int, int, int] = (3, 32, 32)) -> int:
@@ -163,3 +164,59 @@ def test_weights_to_start_from(kind: type[Timm] | type[Torchvision], tmp_path: P
         kind.model_validate({"model": model, "pretrained": str(file)}).build(num_classes=5, input_shape=(3, 32, 32))
     with pytest.raises(ValidationError, match="is not for an argument to say"):
         kind.model_validate({"model": model, "arguments": {"pretrained": True}})
+
+
+# -- normalisation --------------------------------------------------------------------------------------------------------
+
+NETWORKS = [ResNet(depth=8), ResNet(depth=9, width=8), ResNet(depth=50, width=8), WideResNet(depth=10, width=1)]
+
+
+@pytest.mark.parametrize("backbone", NETWORKS, ids=str)
+def test_what_normalises(backbone: Backbone) -> None:
+    """Group normalisation has as many parameters as batch normalisation and no buffer; without any there is a bias instead."""
+    built = {
+        norm: backbone.replace(norm=norm).build(num_classes=10, input_shape=(3, 32, 32))
+        for norm in ("batch", "group", "none")
+    }
+    count = {norm: sum(p.numel() for p in model.parameters()) for norm, model in built.items()}
+    kinds = {norm: {type(module) for module in model.modules()} for norm, model in built.items()}
+    assert count["group"] == count["batch"]
+    assert nn.BatchNorm2d in kinds["batch"]
+    assert nn.GroupNorm in kinds["group"]
+    assert not kinds["none"] & {nn.BatchNorm2d, nn.GroupNorm}
+    assert not list(built["group"].buffers()) + list(built["none"].buffers())
+    convolutions = [module for module in built["none"].modules() if isinstance(module, nn.Conv2d)]
+    assert all(module.bias is not None for module in convolutions)
+    assert backbone.replace(norm="batch").fingerprint == backbone.fingerprint
+
+
+@pytest.mark.parametrize(("channels", "number"), [(1, 1), (3, 1), (10, 2), (16, 4), (64, 16), (128, 32), (512, 32)])
+def test_groups_have_four_channels_or_more(channels: int, number: int) -> None:
+    """There are 32 groups, or as many as have four channels, and they are of one size."""
+    assert groups(channels) == number
+    assert channels % number == 0
+
+
+@pytest.mark.parametrize("backbone", NETWORKS, ids=str)
+def test_blocks_begin_as_their_shortcuts(backbone: Backbone) -> None:
+    """Without normalisation the last convolution of each block is 0 at first, and the network learns all the same."""
+    torch.manual_seed(0)
+    model = backbone.replace(norm="none").build(num_classes=10, input_shape=(3, 32, 32))
+    blocks = [
+        module
+        for module in model.modules()
+        if type(module).__name__ in ("BasicBlock", "Bottleneck", "_Block", "_Residual")
+    ]
+    zeros = sum(not module.weight.any() for module in model.modules() if isinstance(module, nn.Conv2d))
+    assert zeros == len(blocks) > 0
+    labels = torch.arange(40) % 10
+    images = torch.randn(10, 3, 32, 32)[labels] + 0.3 * torch.randn(40, 3, 32, 32)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
+    losses = []
+    for _ in range(40):
+        loss = nn.functional.cross_entropy(model(images), labels)
+        losses.append(loss.item())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert min(losses) < losses[0] - 0.02
