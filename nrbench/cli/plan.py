@@ -25,7 +25,8 @@ def command(suite: str, settings: Sequence[str], measure: bool, as_json: bool, *
     chosen = jobs.Options(**asked)
     loaded = asked_suite(suite, settings, chosen.device)
     cells = loaded.cells(only=chosen.only, exclude=chosen.exclude)
-    work = jobs.plan(cells, chosen.store, force=chosen.force, retry_failed=chosen.retry_failed)
+    probes = loaded.probes_of()
+    work = jobs.plan(cells, chosen.store, probes=probes, force=chosen.force, retry_failed=chosen.retry_failed)
     numbers = report.forecast(loaded, work, chosen.store, chosen.data_root)
     if measure:
         device = jobs.find_device(chosen.device)

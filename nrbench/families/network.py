@@ -106,6 +106,11 @@ class Network:
         whole = {**state, **estimated_statistics(self.model, state, batches, self.autocast, self._layout)}
         return replace(self, _states=lambda read: whole)
 
+    def buffers(self) -> Weights:
+        """Return the buffers that it computes with by name, such as BatchNorm's running statistics: not the model's own."""
+        own = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
+        return own | {name: tensor for name, tensor in self._states(0).items() if name in own}
+
     # -- what may be asked of it --------------------------------------------------------------------------------------
 
     @torch.inference_mode()

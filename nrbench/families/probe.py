@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field
 
 from nrbench.base.chance import Chips
-from nrbench.base.component import Component, canonical_fields
+from nrbench.base.component import NOT_IN_KEY, Component, canonical_fields
 from nrbench.families.dataset import Images
 from nrbench.families.network import Network
 from nrbench.families.noise import NoiseModel
 
-Splits = Mapping[Literal["train", "validation", "test"], Images]
+NamedSplits = Mapping[Literal["train", "validation", "test"], Images]
 """The images that a probe may look at, shuffled once so that their order does not follow the classes."""
 
 
@@ -22,13 +24,27 @@ class Probe(Component, family="probes"):
     What a probe asked for later needs is measured on the weights that were kept, so that nothing is trained again.
     """
 
+    every: Annotated[int, NOT_IN_KEY] = Field(default=1, ge=1)
+    """Epochs from one measurement to the next; the last epoch is measured in any case. It changes no number."""
+
+    def due(self, epoch: int, epochs: int) -> bool:
+        """Whether it is measured after an epoch 1, 2, … of so many."""
+        return epoch % self.every == 0 or epoch == epochs
+
+    def passes(self, images: Mapping[str, int]) -> float:
+        """Return what a measurement costs, in forward-backward passes over one image, given the number of each split.
+
+        A forward pass alone is a third of one. By default the training images once forward.
+        """
+        return images["train"] / 3
+
     @abstractmethod
-    def measured(self, network: Network, data: Splits, chips: Chips) -> dict[str, float]:
+    def measured(self, network: Network, data: NamedSplits, chips: Chips) -> dict[str, float]:
         """Return finite numbers by name; all randomness is drawn from `chips`."""
 
     @classmethod
     def measured_together(
-        cls, probes: Sequence[Self], network: Network, data: Splits, chips: Chips
+        cls, probes: Sequence[Self], network: Network, data: NamedSplits, chips: Chips
     ) -> list[dict[str, float]]:
         """Return what each of several probes of this class measures; where they can share work, override it."""
         return [probe.measured(network, data, chips) for probe in probes]
@@ -51,13 +67,13 @@ class Scoring(Probe):
     noise: NoiseModel
     """What the weights meet."""
 
-    def measured(self, network: Network, data: Splits, chips: Chips) -> dict[str, float]:
+    def measured(self, network: Network, data: NamedSplits, chips: Chips) -> dict[str, float]:
         (found,) = self.measured_together([self], network, data, chips)
         return found
 
     @classmethod
     def measured_together(
-        cls, probes: Sequence[Self], network: Network, data: Splits, chips: Chips
+        cls, probes: Sequence[Self], network: Network, data: NamedSplits, chips: Chips
     ) -> list[dict[str, float]]:
         """Scorings of one split and number of draws share each chip's random numbers."""
         correct = dict.fromkeys(probes, 0)

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from nrbench.families.dataset import Images, Splits, load_splits, shuffled
-from nrbench.families.probe import Splits as NamedSplits
+from nrbench.families.probe import NamedSplits
 from nrbench.jobs.batches import Normalisation
 from nrbench.suite.cell import Training
 

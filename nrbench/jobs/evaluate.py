@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import partial
+from math import isfinite
 from typing import TypeVar
 
 from nrbench.base.chance import Chips, EvaluationChance
@@ -49,6 +50,20 @@ def measure(
             found = [one if isinstance(one, Failure) else one[0] for one in each]  # type: ignore[misc]
         results |= {probe.fingerprint: one for probe, one in zip(members, found, strict=True)}
     return results
+
+
+def unmeasured(found: object) -> str:
+    """Return why something is not what a probe may measure: finite numbers by name; nothing where it is."""
+    if isinstance(found, Failure):
+        return found.message
+    if not isinstance(found, dict) or not found:
+        return f"it measured {found!r:.200}, and not numbers by name"
+    for name, value in found.items():
+        if not isinstance(name, str) or not name.isprintable():
+            return f"it measured something called {name!r:.200}"
+        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+            return f"its {name} is {value!r:.200}, and no finite number"
+    return ""
 
 
 def _measured(probes: Sequence[Probe], *, network: Network, data: Data, chips: Chips) -> Sequence[dict[str, float]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -21,11 +21,11 @@ from nrbench.families.network import Network
 from nrbench.families.probe import Probe, Scoring
 from nrbench.jobs.data import Data
 from nrbench.jobs.device import autocast, computing
-from nrbench.jobs.evaluate import Counts, evaluate, measure
+from nrbench.jobs.evaluate import Counts, evaluate, measure, unmeasured
 from nrbench.jobs.lock import held
 from nrbench.jobs.output import captured
 from nrbench.jobs.processes import WORKER
-from nrbench.jobs.record import Measure, Record, Weights
+from nrbench.jobs.record import Measure, Observe, Record, Weights
 from nrbench.jobs.results import CellFailure, CellResult, Score
 from nrbench.jobs.select import Selecting, correct
 from nrbench.jobs.store import Store
@@ -35,10 +35,12 @@ from nrbench.suite.cell import Cell, Training
 
 @dataclass(frozen=True)
 class Job:
-    """One training and those of its cells that have no result."""
+    """One training, those of its cells that have no result, and what is measured of its epochs."""
 
     training: Training
     cells: tuple[Cell, ...]
+    probes: tuple[Probe, ...] = ()
+    """What is measured of its epochs."""
 
 
 Results = dict[str, CellResult | CellFailure]
@@ -90,18 +92,32 @@ def run_job(job: Job, setting: Setting) -> Results:
     with captured(setting.printed(job)), held(stored.root, wait=True), computing(training.recipe, device):
         results = {cell.key: known for cell in job.cells if (known := store.result_of(cell)) is not None}
         left = [cell for cell in job.cells if not isinstance(results.get(cell.key), CellResult)]
-        if left:
+        if left or stored.record().left(job.probes, training.epochs):
             setting.tell(Event(training=training.key, kind="started"))
             data = Data.of(training, setting.data, device)
-            record = Record(stored, training, device, fresh=setting.fresh)
-            for cell, result in _results(left, data, record, setting.tell):
+            record = Record(stored, training, device, fresh=setting.fresh and bool(left))
+            for cell, result in _results(left, job.probes, data, record, setting.tell) if left else ():
                 store.put(cell.key, result)
                 results[cell.key] = result
+            record.measure_more(job.probes, _observing(training, data))
     return results
 
 
+def _observing(training: Training, data: Data) -> Observe:
+    """Return what measures the probes that a suite asks for on weights of a training; what one raises is a record of it."""
+    network = evaluation_network(training, data)
+    chips = Chips(training.backbone.fingerprint, training.seed, data.device)
+
+    def observe(weights: Weights, probes: Sequence[Probe]) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
+        found = measure(probes, network.load(weights), data, chips) if probes else {}
+        failed = {probe: reason for probe, each in found.items() if (reason := unmeasured(each))}
+        return {probe: each for probe, each in found.items() if probe not in failed}, failed  # type: ignore[misc]
+
+    return observe
+
+
 def _results(
-    cells: Sequence[Cell], data: Data, record: Record, tell: Watcher
+    cells: Sequence[Cell], probes: Sequence[Probe], data: Data, record: Record, tell: Watcher
 ) -> Iterator[tuple[Cell, CellResult | CellFailure]]:
     """Yield every cell with its result, as soon as it has one: train and measure, choose an epoch, evaluate."""
     training = record.training
@@ -114,7 +130,7 @@ def _results(
 
     if not record.measure_missing(selecting.probes, measured):
         record.restart()
-    weights = _chosen_weights(record, selecting, data, measured, tell)
+    weights = _chosen_weights(record, selecting, data, measured, _due(probes, record, _observing(training, data)), tell)
     choices = selecting.choose(record.epochs)
     for epoch in sorted(weights):
         here = [cell for cell, chosen in choices.items() if chosen == epoch]
@@ -130,8 +146,17 @@ def _results(
         yield cell, CellFailure(status=failure.kind, message=failure.message, traceback=failure.traceback)
 
 
+Due = Callable[[int, Weights], tuple[Mapping[str, dict[str, float]], Mapping[str, str]]]
+
+
+def _due(probes: Sequence[Probe], record: Record, observe: Observe) -> Due:
+    """Return what measures the probes that are due after an epoch."""
+    epochs = record.training.epochs
+    return lambda epoch, weights: observe(weights, [probe for probe in probes if epoch and probe.due(epoch, epochs)])
+
+
 def _chosen_weights(
-    record: Record, selecting: Selecting, data: Data, measured: Measure, tell: Watcher
+    record: Record, selecting: Selecting, data: Data, measured: Measure, observed: Due, tell: Watcher
 ) -> dict[int, Weights]:
     """Return the weights of every chosen epoch, none if the training diverged; train what is not trained."""
     for keep in (lambda epochs: selecting.choose(epochs).values(), None):
@@ -145,7 +170,8 @@ def _chosen_weights(
             with unchanged(record.training.method.name, generators=False):
                 weights = trained.weights()
             numbers = measured(weights, selecting.probes()) if trained.epoch else {}
-            record.add(trained, weights, measured=numbers, seconds=seconds, keep=keep)
+            more, failed = observed(trained.epoch, weights)
+            record.add(trained, weights, measured={**more, **numbers}, failed=failed, seconds=seconds, keep=keep)
             if not selecting.left:
                 return {}
         if record.diverged:

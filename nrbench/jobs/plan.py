@@ -6,10 +6,12 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from platformdirs import user_cache_path
 
 from nrbench.families.executor import Executor, Serial
+from nrbench.families.probe import Probe
 from nrbench.jobs.job import Job
 from nrbench.jobs.results import CellFailure, CellResult
 from nrbench.jobs.store import Store
@@ -40,8 +42,18 @@ class Plan:
         return sum(len(job.cells) for job in self.jobs)
 
 
-def plan(cells: Iterable[Cell], store: Store, *, force: bool = False, retry_failed: bool = False) -> Plan:
-    """Return the jobs for all cells without a result: one for each training, with its missing cells."""
+def plan(
+    cells: Iterable[Cell],
+    store: Store,
+    *,
+    probes: Mapping[str, tuple[Probe, ...]] = MappingProxyType({}),
+    force: bool = False,
+    retry_failed: bool = False,
+) -> Plan:
+    """Return the jobs for all cells without a result: one for each training, with its missing cells.
+
+    `probes` are what is measured of each training, by its key; where stored weights can still be measured, that is a job.
+    """
     asked = tuple(cells)
     stored: dict[str, CellResult | CellFailure] = {}
     failed: list[Cell] = []
@@ -54,8 +66,15 @@ def plan(cells: Iterable[Cell], store: Store, *, force: bool = False, retry_fail
             failed.append(cell)
         elif not isinstance(known, CellResult):
             missing.setdefault(cell.training.key, []).append(cell)
-    jobs = tuple(Job(cells[0].training, tuple(dict.fromkeys(cells))) for cells in missing.values())
-    return Plan(asked, jobs, tuple(failed), stored)
+    jobs = [
+        Job(cells[0].training, tuple(dict.fromkeys(cells)), tuple(probes.get(key, ())))
+        for key, cells in missing.items()
+    ]
+    for training in dict.fromkeys(cell.training for cell in asked):
+        own = probes.get(training.key, ()) if training.key not in missing else ()
+        if own and store.training(training.key).record().left(own, training.epochs):
+            jobs.append(Job(training, (), own))
+    return Plan(asked, tuple(jobs), tuple(failed), stored)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ from nrbench.suite.cell import Training
 Weights = dict[str, Tensor]
 Measure = Callable[[Weights, Sequence[Probe]], Mapping[str, dict[str, float]]]
 """Measures probes on weights and returns what it can, by fingerprint."""
+Observe = Callable[[Weights, Sequence[Probe]], tuple[Mapping[str, dict[str, float]], Mapping[str, str]]]
+"""Does the same, and returns why it could not beside it."""
 
 
 class Record:
@@ -91,6 +93,17 @@ class Record:
             self._write(self._record.replace(epochs=tuple(epochs)))
         return True
 
+    def measure_more(self, probes: Sequence[Probe], observe: Observe) -> None:
+        """Measure probes on the stored epochs that lack them, as far as their weights are kept."""
+        for number, lacking in self._record.left(probes, self.training.epochs).items():
+            weights, epochs = self.weights(number), list(self._record.epochs)
+            measured, failed = observe(weights, lacking) if weights is not None else ({}, _gone(lacking))
+            known = epochs[number - 1]
+            epochs[number - 1] = known.replace(
+                measured={**known.measured, **measured}, failed={**known.failed, **failed}
+            )
+            self._write(self._record.replace(epochs=tuple(epochs)))
+
     def diverge(self) -> None:
         """Write down that the loss is not finite: there is nothing to go on from."""
         self._write(self._record.replace(diverged=True, checkpoints=()))
@@ -101,6 +114,7 @@ class Record:
         weights: Weights,
         *,
         measured: Mapping[str, dict[str, float]],
+        failed: Mapping[str, str],
         seconds: float,
         keep: Callable[[Sequence[EpochRecord]], Iterable[int]] | None,
     ) -> None:
@@ -110,7 +124,11 @@ class Record:
         """
         if trained.epoch:
             seen = EpochRecord(
-                loss=trained.loss, passes_per_step=trained.passes_per_step, seconds=seconds, measured=dict(measured)
+                loss=trained.loss,
+                passes_per_step=trained.passes_per_step,
+                seconds=seconds,
+                measured=dict(measured),
+                failed=dict(failed),
             )
             self._record = self._record.replace(epochs=(*self._record.epochs, seen))
         kept = self._record.kept | {trained.epoch: self._stored.save_weights(trained.epoch, weights)}
@@ -137,3 +155,7 @@ class Record:
         training = self.training
         parts = (training.dataset, training.backbone, training.method, training.recipe)
         self._stored.write(record, spec={"seed": training.seed, "parts": [canonical(part) for part in parts]})
+
+
+def _gone(probes: Sequence[Probe]) -> dict[str, str]:
+    return {probe.fingerprint: "the weights of this epoch are lost" for probe in probes}

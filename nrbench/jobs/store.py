@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from nrbench.base import disk
 from nrbench.base.component import Frozen
 from nrbench.base.errors import StoreError, UsageError
+from nrbench.families.probe import Probe
 from nrbench.jobs.files import read_json, read_tensors, set_aside, write_json, write_tensors
 from nrbench.jobs.results import CellFailure, CellResult, Environment
 from nrbench.suite.cell import Cell
@@ -29,6 +30,12 @@ class EpochRecord(Frozen):
     """Time for its steps alone."""
     measured: dict[str, dict[str, float]] = Field(default_factory=dict)
     """What each probe measured, by its fingerprint."""
+    failed: dict[str, str] = Field(default_factory=dict)
+    """Why a probe measured nothing, by its fingerprint."""
+
+    def lacks(self, probe: Probe) -> bool:
+        """Whether nothing is known of a probe."""
+        return probe.fingerprint not in self.measured and probe.fingerprint not in self.failed
 
     @model_validator(mode="before")
     @classmethod
@@ -58,6 +65,15 @@ class TrainingRecord(Frozen):
     """Where it can go on, the latest last; the one before serves if that is damaged."""
     kept: dict[Annotated[int, Field(ge=0)], str] = Field(default_factory=dict)
     """SHA-256 of the weights of each kept epoch."""
+
+    def left(self, probes: Iterable[Probe], epochs: int) -> dict[int, list[Probe]]:
+        """Return the probes that can still be measured, by the epochs, of so many, whose weights are kept."""
+        found = {
+            number: [probe for probe in probes if probe.due(number, epochs) and epoch.lacks(probe)]
+            for number, epoch in enumerate(self.epochs, start=1)
+            if number in self.kept
+        }
+        return {number: lacking for number, lacking in found.items() if lacking}
 
 
 class Merged(Frozen):

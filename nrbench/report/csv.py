@@ -10,13 +10,17 @@ from typing import Any
 from nrbench.base.errors import printable
 from nrbench.board.leaderboard import Leaderboard
 from nrbench.families.row import Row
+from nrbench.jobs.store import Store
+from nrbench.suite.suite import Benchmark, Suite
 
 PARTS = {
     "interval": ("interval_low", "interval_high"),
     "difference": ("difference_to", "difference", "difference_low", "difference_high"),
 }
 """The columns of fields that are more than one value; every other field of a row is a column of its own."""
-COLUMNS = [column for field in Row.model_fields for column in PARTS.get(field, (field,)) if field != "by_seed"]
+COLUMNS = [
+    column for field in Row.model_fields for column in PARTS.get(field, (field,)) if not field.endswith("by_seed")
+]
 
 
 def csv_text(board: Leaderboard) -> str:
@@ -47,7 +51,7 @@ def _values(row: Row) -> Iterator[Any]:
             yield from value or (None, None)
         elif field == "difference":
             yield from (value.to, value.mean, *(value.interval or (None, None))) if value else (None,) * 4
-        elif field != "by_seed":
+        elif not field.endswith("by_seed"):
             yield " ".join(map(str, value)) if isinstance(value, tuple) else value
 
 
@@ -56,3 +60,24 @@ def _safe(value: Any) -> Any:
         return value
     text = printable(value)
     return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text
+
+
+PROBED = ("probe", "number", "method", "backbone", "dataset", "seed", "epoch", "value", "reason")
+"""The columns of probes.csv; a probe that failed has a reason and no value."""
+
+
+def probes_csv_text(benchmark: Benchmark, store: Store) -> str:
+    """Return everything that the probes of a suite measured, a line a number; nothing where there is no probe."""
+    lines = [line for part in benchmark.parts if part.probes for line in _measured(part, store)]
+    return _written(PROBED, lines) if lines else ""
+
+
+def _measured(suite: Suite, store: Store) -> Iterator[tuple[Any, ...]]:
+    for (method, backbone, dataset, seed), training in suite.own_trainings.items():
+        for number, epoch in enumerate(store.training(training.key).record().epochs, start=1):
+            for label, probe in suite.probes.items():
+                where = (method, backbone, dataset, seed, number)
+                for name, value in sorted(epoch.measured.get(probe.fingerprint, {}).items()):
+                    yield label, name, *where, value, None
+                if probe.fingerprint in epoch.failed:
+                    yield label, None, *where, None, epoch.failed[probe.fingerprint]

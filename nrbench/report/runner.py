@@ -77,7 +77,8 @@ def run_to_page(
             asked = [cell for cell in cells if cell.key not in results]
             if not (asked or results):
                 raise UsageError("no cell has labels like these: " + ", ".join(suite.labels()))
-            work = plan(asked, store, force=options.force, retry_failed=options.retry_failed)
+            probes = look.probes_of()
+            work = plan(asked, store, probes=probes, force=options.force, retry_failed=options.retry_failed)
             _check_data(asked, work, store, options.data_root)
             planned(look, work)
             results |= {**work.stored, **_executed(work, setting, options)}

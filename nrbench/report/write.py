@@ -11,7 +11,7 @@ from nrbench.board.leaderboard import Leaderboard
 from nrbench.jobs.plan import FAILURES
 from nrbench.jobs.store import Store
 from nrbench.report.cost import costs
-from nrbench.report.csv import csv_text, wide_csv_text
+from nrbench.report.csv import csv_text, probes_csv_text, wide_csv_text
 from nrbench.report.details import failures_text
 from nrbench.report.html import html_page
 from nrbench.report.latex import latex_text
@@ -23,7 +23,7 @@ from nrbench.suite.suite import Benchmark
 def write_reports(board: Leaderboard, suite: Benchmark, store: Store, folder: Path) -> Page:
     """Write every report of a leaderboard into a folder and return the page that they are made of.
 
-    `cost.json` holds what depends on the machine: times. `figures/` has the pictures.
+    `cost.json` holds what depends on the machine: times. `figures/` has the pictures, `probes.csv` what probes measured.
     """
     page = page_of(board, suite, store)
     contents = {
@@ -34,6 +34,8 @@ def write_reports(board: Leaderboard, suite: Benchmark, store: Store, folder: Pa
         "leaderboard.tex": latex_text(page).encode(),
     }
     contents["leaderboard.html"] = html_page(page, contents).encode()
+    if probed := probes_csv_text(suite, store):
+        contents["probes.csv"] = probed.encode()
     measured = [cost.model_dump(mode="json") for cost in costs(suite, store)]
     contents["cost.json"] = escaped(canonical_json({"schema": 1, "rows": measured})).encode() + b"\n"
     if failures := failures_text(board, store):

@@ -22,6 +22,7 @@ from nrbench.families.claim import Claim
 from nrbench.families.dataset import Dataset
 from nrbench.families.method import Method
 from nrbench.families.noise import NoiseModel
+from nrbench.families.probe import Probe
 from nrbench.families.row import Column, Patterns, matches
 from nrbench.families.section import Section
 from nrbench.families.selection import BestEpoch, Selection
@@ -37,6 +38,7 @@ SECTIONS: Mapping[str, type[Component]] = {
     "methods": Method,
     "noise": NoiseModel,
     "selections": Selection,
+    "probes": Probe,
 }
 """The sections of a suite that map labels to components."""
 
@@ -142,6 +144,17 @@ class Benchmark(Frozen):
             found.setdefault(training.key, labels)
         return found
 
+    def probes_of(self) -> Mapping[str, tuple[Probe, ...]]:
+        """Return what is measured of each training, by its key, over all parts that ask for it."""
+        found: dict[str, dict[str, Probe]] = {}
+        for part in self.parts:
+            for training in part.own_trainings.values() if part.probes else ():
+                own = found.setdefault(training.key, {})
+                for probe in part.probes.values():
+                    known = own.setdefault(probe.fingerprint, probe)
+                    own[probe.fingerprint] = min(known, probe, key=lambda each: each.every)
+        return {key: tuple(probes.values()) for key, probes in found.items()}
+
     def cells(self, *, only: Sequence[str] = (), exclude: Sequence[str] = ()) -> Iterator[Cell]:
         """Yield every cell once, trainings kept together; `only` and `exclude` are patterns for labels.
 
@@ -194,6 +207,8 @@ class Suite(Benchmark):
     """What the weights meet when they are judged."""
     evaluation: Evaluation = Evaluation()
     """How they are judged."""
+    probes: dict[str, Probe] = Field(default_factory=dict)
+    """What is measured of the networks while they are trained, and shown as curves; it changes no other number."""
     report: Report = Report()
     """What the leaderboard compares with."""
 

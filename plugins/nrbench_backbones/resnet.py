@@ -63,8 +63,11 @@ class BasicBlock(nn.Module):
         outputs = width * self.expansion
         self.body = nn.Sequential(*self._body(layers, inputs, width, outputs, stride))
         same = stride == 1 and inputs == outputs
-        projection = (layers.convolution(inputs, outputs, 1, stride=stride), layers.normalisation(outputs))
-        self.shortcut: nn.Module = nn.Identity() if same else nn.Sequential(*projection)
+        self.shortcut: nn.Module = (
+            nn.Identity()
+            if same
+            else nn.Sequential(layers.convolution(inputs, outputs, 1, stride=stride), layers.normalisation(outputs))
+        )
 
     def _body(self, layers: Layers, inputs: int, width: int, outputs: int, stride: int) -> list[nn.Module]:
         return [

@@ -220,3 +220,26 @@ def test_blocks_begin_as_their_shortcuts(backbone: Backbone) -> None:
         loss.backward()
         optimizer.step()
     assert min(losses) < losses[0] - 0.02
+
+
+@pytest.mark.parametrize(
+    ("backbone", "first"),
+    [
+        (ResNet(depth=8), (0.187550, -0.465706, -0.028466)),
+        (ResNet(depth=9, width=8), (0.110648, 0.048956, 0.029904)),
+        (ResNet(depth=18, width=8), (-0.152349, -0.001897, -0.111339)),
+        (ResNet(depth=50, width=8), (-0.240722, 0.004021, -0.023162)),
+        (WideResNet(depth=16, width=1), (-0.087483, -0.041489, -0.042170)),
+    ],
+    ids=str,
+)
+def test_a_network_begins_with_the_weights_that_it_began_with(
+    backbone: Backbone, first: tuple[float, float, float]
+) -> None:
+    """The first numbers of the first, the middle and the last matrix are those of the first version: the order of draws is
+    part of what a key stands for, so that another one needs another `version`."""
+    torch.manual_seed(0)
+    model = backbone.build(num_classes=10, input_shape=(3, 32, 32))
+    matrices = [parameter.detach() for parameter in model.parameters() if parameter.ndim > 1]
+    found = [float(matrices[index].flatten()[0]) for index in (0, len(matrices) // 2, -1)]
+    assert found == pytest.approx(first, abs=2e-6)

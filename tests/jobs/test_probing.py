@@ -1,0 +1,208 @@
+"""Probes of a suite: they change nothing else, and what is asked for later is what would have been measured at once."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+import nrbench as package
+from nrbench import (
+    Chips,
+    NamedSplits,
+    Network,
+    Options,
+    Probe,
+    Processes,
+    Registry,
+    Store,
+    Suite,
+    load_registry,
+    load_suite,
+)
+from nrbench.jobs.plan import plan
+from tests.conftest import TINY, Finished
+
+Command = Callable[..., Finished]
+Write = Callable[..., Path]
+PROBES = """\
+probes:
+  sharpness: {name: average_sharpness, noise: {name: gaussian, sigma: 0.1}, images: 40, draws: 2}
+  ascent: {name: ascent_sharpness, rho: 0.1, images: 40, every: 2}
+  accuracy: {name: performance, on: test, noise: {name: gaussian, sigma: 0.2}, draws: 2}
+  size: {name: weight_size}
+"""
+
+
+class Broken(Probe):
+    """Raises, or measures what is no number."""
+
+    name: Literal["broken"] = "broken"
+
+    how: Literal["raises", "nan", "text", "nothing", "writes"]
+    """What is wrong with it."""
+
+    def measured(self, network: Network, data: NamedSplits, chips: Chips) -> dict[str, float]:
+        if self.how == "raises":
+            raise RuntimeError("it is broken")
+        if self.how == "writes":
+            for weight in network.weights().values():
+                weight.zero_()
+            return {"done": 1.0}
+        found: Any = {"nan": {"x": float("nan")}, "text": {"x": "1"}, "nothing": {}}
+        return found[self.how]  # type: ignore[no-any-return]
+
+
+class Plugin:
+    """A stranger's plugin."""
+
+    @staticmethod
+    @package.hookimpl
+    def nrbench_components() -> list[type[package.Component]]:
+        return [Broken]
+
+
+def suite_of(path: Path, registry: Registry | None = None) -> Suite:
+    suite = load_suite(path, registry or load_registry())
+    assert isinstance(suite, Suite)
+    return suite
+
+
+def records(suite: Suite, out: Path) -> dict[str, Any]:
+    """What is stored of each training, but for the time it took."""
+    store = Store(out / "store")
+    found = {}
+    for labels, training in suite.own_trainings.items():
+        record = store.training(training.key).record().model_dump()
+        for epoch in record["epochs"]:
+            epoch["seconds"] = 0
+        found[str(labels)] = record
+    return found
+
+
+@pytest.fixture
+def probed(write_suite: Write) -> Suite:
+    return suite_of(write_suite(TINY + PROBES, "probed.yaml"))
+
+
+def test_probes_change_no_weight_and_no_result(probed: Suite, tiny: Suite, tmp_path: Path) -> None:
+    """With probes every epoch's weights have the same bytes, every cell the same counts, and every key is the same."""
+    package.run(probed, options=Options(out=tmp_path / "with"))
+    package.run(tiny, options=Options(out=tmp_path / "without"))
+    ours, theirs = records(probed, tmp_path / "with"), records(tiny, tmp_path / "without")
+    assert {name: each["kept"] for name, each in ours.items()} == {name: each["kept"] for name, each in theirs.items()}
+    boards = [json.loads(package.load(tmp_path / each / "tiny").json_bytes()) for each in ("with", "without")]
+    assert boards[0] == boards[1]
+    assert Store(tmp_path / "with" / "store").judged() == Store(tmp_path / "without" / "store").judged()
+
+
+def test_asked_for_later_is_as_at_once(probed: Suite, tiny: Suite, tmp_path: Path) -> None:
+    """On stored weights, without an epoch of training, the same numbers to the last bit; a third run measures nothing."""
+    package.run(probed, options=Options(out=tmp_path / "at once"))
+    package.run(tiny, options=Options(out=tmp_path / "later"))
+    events: list[package.base.log.Event] = []  # type: ignore[name-defined]
+    package.run(probed, options=Options(out=tmp_path / "later"), watch=events.append)
+    assert {event.kind for event in events} == {"started", "finished"}
+    assert records(probed, tmp_path / "later") == records(probed, tmp_path / "at once")
+    events.clear()
+    package.run(probed, options=Options(out=tmp_path / "later"), watch=events.append)
+    assert events == []
+
+
+def test_in_other_processes_it_is_the_same(probed: Suite, tmp_path: Path) -> None:
+    """Two workers and this process measure the same numbers."""
+    package.run(probed, options=Options(out=tmp_path / "here"))
+    package.run(probed, options=Options(out=tmp_path / "there", executor=Processes(jobs=2)))
+    assert records(probed, tmp_path / "here") == records(probed, tmp_path / "there")
+
+
+def test_every_second_epoch_and_the_last(probed: Suite, tmp_path: Path) -> None:
+    """`every: 2` of three epochs measures the second and the third; another `every` is the same probe."""
+    package.run(probed, options=Options(out=tmp_path))
+    ascent = probed.probes["ascent"]
+    for each in records(probed, tmp_path).values():
+        assert [ascent.fingerprint in epoch["measured"] for epoch in each["epochs"]] == [False, True, True]
+    assert ascent.replace(every=1).fingerprint == ascent.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ("raises", "it is broken"),
+        ("nan", "its x is nan, and no finite number"),
+        ("text", "its x is '1', and no finite number"),
+        ("nothing", "not numbers by name"),
+    ],
+)
+def test_a_probe_that_fails_costs_nothing_else(
+    write_suite: Write, tiny: Suite, tmp_path: Path, how: str, reason: str
+) -> None:
+    """Its record says why at each epoch; the training, the cells and the other probes go on, and it is not tried again."""
+    registry = load_registry(extra=[Plugin])
+    broken = suite_of(write_suite(f"{TINY}{PROBES}  broken: {{name: broken, how: {how}}}\n", "broken.yaml"), registry)
+    board = package.run(broken, options=Options(out=tmp_path / "broken"))
+    assert {row.status for row in board.rows} == {"ok"}
+    key = broken.probes["broken"].fingerprint
+    for each in records(broken, tmp_path / "broken").values():
+        assert all(reason in epoch["failed"][key] for epoch in each["epochs"])
+        assert all(broken.probes["size"].fingerprint in epoch["measured"] for epoch in each["epochs"])
+    package.run(tiny, options=Options(out=tmp_path / "plain"))
+    assert board.json_bytes() == package.load(tmp_path / "plain" / "tiny").json_bytes()
+    store = Store(tmp_path / "broken" / "store")
+    assert plan(broken.cells(), store, probes=broken.probes_of()).jobs == ()
+    lines = list(csv.DictReader(io.StringIO((tmp_path / "broken" / "tiny" / "probes.csv").read_text())))
+    assert {line["value"] for line in lines if line["probe"] == "broken"} == {""}
+    assert all(reason in line["reason"] for line in lines if line["probe"] == "broken")
+
+
+def test_a_probe_that_writes_to_the_weights_writes_to_a_copy(write_suite: Write, tiny: Suite, tmp_path: Path) -> None:
+    """What a careless probe does to the network it is lent reaches no training and no other probe."""
+    registry = load_registry(extra=[Plugin])
+    text = f"{TINY}{PROBES}  careless: {{name: broken, how: writes}}\n"
+    board = package.run(
+        suite_of(write_suite(text, "careless.yaml"), registry), options=Options(out=tmp_path / "careless")
+    )
+    assert board.json_bytes() == package.run(tiny, options=Options(out=tmp_path / "plain")).json_bytes()
+
+
+def test_what_was_measured_is_shown(nrbench: Command, write_suite: Write, tmp_path: Path) -> None:
+    """probes.csv has a line for each number of each epoch, and the page a picture for each probe with every method."""
+    path = write_suite(TINY + PROBES)
+    assert nrbench("run", path, "-o", tmp_path).code == 0
+    folder = tmp_path / "tiny"
+    lines = list(csv.DictReader(io.StringIO((folder / "probes.csv").read_text())))
+    assert len(lines) == 4 * (3 * 2 + 2 * 2 + 3 * 2 + 3 * 3)
+    page = (folder / "leaderboard.html").read_text()
+    for label in ("sharpness", "ascent", "accuracy", "size"):
+        assert f"{label}: MLP on synthetic" in page
+    suite = suite_of(path)
+    epoch = Store(tmp_path / "store").training(next(iter(suite.own_trainings.values())).key).record().epochs[1]
+    (line,) = [
+        each
+        for each in lines
+        if (each["probe"], each["number"], each["method"], each["seed"], each["epoch"])
+        == ("sharpness", "sharpness", "SGD", "0", "2")
+    ]
+    assert float(line["value"]) == epoch.measured[suite.probes["sharpness"].fingerprint]["sharpness"]
+    written = (folder / "probes.csv").read_bytes()
+    assert nrbench("report", path, "-o", tmp_path).code == 0
+    assert (folder / "probes.csv").read_bytes() == written
+
+
+def test_weights_that_are_gone_are_not_trained_for_a_probe(probed: Suite, tiny: Suite, tmp_path: Path) -> None:
+    """Where an epoch's weights are not stored a probe asked for later has no number for it, and nothing is trained."""
+    package.run(tiny, options=Options(out=tmp_path))
+    for path in (tmp_path / "store").glob("trainings/*/epochs/1.safetensors"):
+        path.unlink()
+    events: list[Any] = []
+    package.run(probed, options=Options(out=tmp_path), watch=events.append)
+    assert "epoch" not in {event.kind for event in events}
+    key = probed.probes["size"].fingerprint
+    for each in records(probed, tmp_path).values():
+        assert [key in epoch["measured"] for epoch in each["epochs"]] == [False, True, True]
+        assert each["epochs"][0]["failed"][key] == "the weights of this epoch are lost"

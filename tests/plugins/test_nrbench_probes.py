@@ -1,0 +1,198 @@
+"""Probes against closed forms, on L(w) = ½ wᵀAw, and against loops written out here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nrbench import Chips, Images, Network
+from nrbench_noise import Gaussian
+from nrbench_probes import AscentSharpness, AverageSharpness, BatchNormShift, GradientNorm, Performance, WeightSize
+
+SIZE = 6
+IMAGES = Images(torch.zeros(40, 1, 2, 2, dtype=torch.uint8), torch.arange(40) % SIZE)
+DATA: Any = {"train": IMAGES, "validation": IMAGES[:10], "test": IMAGES[:20]}
+COUNTS = {"train": 40, "validation": 10, "test": 20}
+
+
+@pytest.fixture
+def curvature() -> Tensor:
+    """A, symmetric and positive."""
+    root = torch.randn(SIZE, SIZE, generator=torch.Generator().manual_seed(1))
+    return root @ root.T / SIZE
+
+
+@pytest.fixture
+def network(curvature: Tensor) -> Network:
+    """A layer whose output is its weights w, with the loss ½ wᵀAw for every image."""
+    model = nn.Linear(1, SIZE, bias=False).eval()
+    with torch.no_grad():
+        model.weight.copy_(torch.randn(SIZE, 1, generator=torch.Generator().manual_seed(2)))
+
+    def criterion(logits: Tensor, labels: Tensor, reduction: str = "mean") -> Tensor:
+        each = 0.5 * ((logits @ curvature) * logits).sum(1)
+        return each if reduction == "none" else each.mean()
+
+    return Network(
+        model=model,
+        prepare=lambda images: torch.ones(len(images), 1),
+        criterion=criterion,  # type: ignore[arg-type]
+        batch=7,
+    )
+
+
+def w(network: Network) -> Tensor:
+    (weight,) = network.weights().values()
+    return weight.detach().double().flatten()
+
+
+def chips() -> Chips:
+    return Chips("backbone", 0, torch.device("cpu"))
+
+
+def test_ascent_sharpness(network: Network, curvature: Tensor) -> None:
+    """With g = Aw it is ρ‖g‖ + ½ρ²·gᵀAg/‖g‖², whatever the groups, since every image has the same loss."""
+    A, rho = curvature.double(), 0.3
+    g = A @ w(network)
+    expected = rho * g.norm() + 0.5 * rho**2 * (g @ A @ g) / (g @ g)
+    for group in (7, 40, 128):
+        found = AscentSharpness(rho=rho, group=group).measured(network, DATA, chips())
+        assert found["sharpness"] == pytest.approx(float(expected), rel=1e-5)
+        assert found["loss"] == pytest.approx(float(0.5 * w(network) @ A @ w(network)), rel=1e-5)
+
+
+def test_average_sharpness(network: Network, curvature: Tensor) -> None:
+    """Its expectation is ½·tr(AΣ); one standard deviation of each filter is σ times its weight, the largest of it."""
+    sigma, A = 0.2, curvature.double()
+    expected = 0.5 * (A.diag() * (sigma * w(network).abs()) ** 2).sum()
+    found = AverageSharpness(noise=Gaussian(sigma=sigma), draws=6000, images=1).measured(network, DATA, chips())
+    spread = float((A @ w(network) * sigma * w(network).abs()).norm()) / 6000**0.5  # the linear term's standard error
+    assert found["sharpness"] == pytest.approx(float(expected), abs=4 * spread)
+    again = AverageSharpness(noise=Gaussian(sigma=sigma), draws=6000, images=1).measured(network, DATA, chips())
+    assert again == found
+
+
+def test_gradient_norm(network: Network, curvature: Tensor) -> None:
+    """It is ‖Aw‖."""
+    found = GradientNorm(group=11).measured(network, DATA, chips())
+    assert found == {"norm": pytest.approx(float((curvature.double() @ w(network)).norm()), rel=1e-5)}
+
+
+def test_the_size_of_weights_and_noise(network: Network) -> None:
+    """‖w‖, max|w| and rms by hand; ‖ε‖ is that of the chips."""
+    found = WeightSize(noise=Gaussian(sigma=0.1), draws=3).measured(network, DATA, chips())
+    noise = [
+        network.under(Gaussian(sigma=0.1), chips().chip("probe", draw)).displacement_norm or 0 for draw in range(3)
+    ]
+    assert found["norm"] == pytest.approx(float(w(network).norm()))
+    assert found["largest"] == pytest.approx(float(w(network).abs().max()))
+    assert found["rms"] == pytest.approx(float(w(network).square().mean().sqrt()))
+    assert found["noise_norm"] == pytest.approx(sum(noise) / 3)
+    assert found["noise_share"] == pytest.approx(sum(noise) / 3 / found["norm"])
+    assert set(WeightSize().measured(network, DATA, chips())) == {"norm", "largest", "rms"}
+
+
+def test_accuracy_and_loss(network: Network) -> None:
+    """Without noise the right answers of the split, counted here; under noise the mean over chips."""
+    right = int(w(network).argmax())
+    expected = 100 * float((IMAGES[:20].labels == right).double().mean())
+    assert Performance(on="test").measured(network, DATA, chips())["accuracy"] == pytest.approx(expected)
+    noise = Gaussian(sigma=2.0)
+    copies = [network.under(noise, chips().chip("probe", draw)) for draw in range(4)]
+    found = Performance(on="test", noise=noise, draws=4).measured(network, DATA, chips())
+    assert found["accuracy"] == pytest.approx(sum(100 * copy.counts(IMAGES[:20]) / 20 for copy in copies) / 4)
+
+
+@pytest.fixture
+def normalised() -> Network:
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 3, bias=False),
+        nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3),
+    )  # fmt: skip
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            assert module.running_mean is not None
+            assert module.running_var is not None
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+    return Network(
+        model=model.eval(),
+        prepare=lambda images: images.float() / 255,
+        criterion=nn.functional.cross_entropy,  # type: ignore[arg-type]
+        batch=16,
+    )
+
+
+def photographs(count: int, seed: int) -> Images:
+    drawn = torch.Generator().manual_seed(seed)
+    return Images(torch.randint(0, 256, (count, 1, 8, 8), dtype=torch.uint8, generator=drawn), torch.arange(count) % 3)
+
+
+def test_what_recalibration_gives_back(normalised: Network) -> None:
+    """Counts with statistics as trained and anew, and the shift of each layer, against a loop over plain modules."""
+    data: Any = {"train": photographs(64, 1), "validation": photographs(9, 2), "test": photographs(30, 3)}
+    noise = Gaussian(sigma=0.5)
+    probe = BatchNormShift(noise=noise, draws=2, calibration=48, layers=True)
+    found = probe.measured(normalised, data, chips())
+    assert found["lost"] == pytest.approx(found["given_back"] + found["left"])
+    frozen, anew, shifts = [], [], []
+    before = {name: tensor.clone() for name, tensor in normalised.model.state_dict().items()}
+    for draw in range(2):
+        noisy = normalised.under(noise, chips().chip("probe", draw))
+        frozen.append(100 * noisy.counts(data["test"]) / 30)
+        fresh = noisy.recalibrated(data["train"][:48])
+        anew.append(100 * fresh.counts(data["test"]) / 30)
+        buffers = fresh.buffers()
+        mean, variance = before["1.running_mean"].double(), before["1.running_var"].double() + 1e-5
+        moved = (buffers["1.running_mean"].double() - mean) / variance.sqrt()
+        shifts.append(float(moved.square().mean().sqrt()))
+    assert found["frozen"] == pytest.approx(sum(frozen) / 2)
+    assert found["recalibrated"] == pytest.approx(sum(anew) / 2)
+    assert found["1.mean_shift"] == pytest.approx(sum(shifts) / 2)
+    assert found["mean_shift"] == pytest.approx((found["1.mean_shift"] + found["4.mean_shift"]) / 2)
+    assert all(torch.equal(before[name], tensor) for name, tensor in normalised.model.state_dict().items())
+
+
+def test_without_batch_norm_nothing_shifts(network: Network) -> None:
+    """A network without running statistics loses what it loses, and nothing comes back."""
+    found = BatchNormShift(noise=Gaussian(sigma=2.0), draws=3).measured(network, DATA, chips())
+    assert set(found) == {"frozen", "recalibrated", "lost", "given_back", "left"}
+    assert found["given_back"] == 0
+
+
+@pytest.mark.parametrize(
+    ("probe", "passes"),
+    [
+        (Performance(on="test"), 2 * 20 / 3),
+        (Performance(noise=Gaussian(sigma=0.1), draws=4, images=10), 4 * 2 * 10 / 3),
+        (AverageSharpness(noise=Gaussian(sigma=0.1), draws=4, images=10), 5 * 10 / 3),
+        (AscentSharpness(rho=0.1), 5 * 40 / 3),
+        (GradientNorm(), 40),
+        (WeightSize(), 0),
+        (BatchNormShift(noise=Gaussian(sigma=0.1), draws=2, calibration=30), 5 * 20 / 3 + 2 * 30 / 3),
+    ],
+    ids=str,
+)
+def test_what_a_measurement_costs(probe: Any, passes: float, network: Network) -> None:
+    """The passes that a probe says it makes are the images that go through the network, a gradient counting three times."""
+    assert probe.passes(COUNTS) == pytest.approx(passes)
+    through = 0
+
+    def counted(images: Tensor) -> Tensor:
+        nonlocal through
+        through += len(images)
+        return torch.ones(len(images), 1)
+
+    class Counting(Network):
+        def gradient(self, images: Images) -> Any:
+            nonlocal through
+            through += 2 * len(images)
+            return super().gradient(images)
+
+    watched = Counting(model=network.model, prepare=counted, criterion=network.criterion, batch=7)
+    probe.measured(watched, DATA, chips())
+    assert through / 3 == pytest.approx(passes)
