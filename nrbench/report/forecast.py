@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 
 from nrbench.base.component import Frozen
+from nrbench.base.errors import DataError
 from nrbench.base.statistics import quantile, t_quantile
 from nrbench.families.analog import Layout, inventory
 from nrbench.families.backbone import Backbone
@@ -30,6 +31,7 @@ class Forecast(Frozen):
     seeds: str
     """How many there are or, where they grow, may become: the other numbers are for the most."""
     trainings: int
+    """To be made; one of which probes alone are missing is measured and not made again."""
     cells: int
     """Cells to compute."""
     cached_cells: int
@@ -42,6 +44,8 @@ class Forecast(Frozen):
     """Cells that a collection's suites ask for again."""
     passes: float
     """Epochs of training times the passes of each step: forward-backward passes over the training set, SGD's being 1."""
+    probe_passes: float | None
+    """What probes cost beside that, in the same unit; None where it is not known how many images there are."""
     noisy_passes: int
     """Forward passes over the test set for the report draws."""
     seconds: float | None
@@ -71,6 +75,9 @@ class Forecast(Frozen):
         if self.shared_trainings:
             yield "shared by several suites", f"{self.shared_trainings} trainings, {self.shared_cells} cells"
         yield "epochs of forward-backward passes", f"{self.passes:,.0f}"
+        if self.probe_passes != 0:
+            beside = "unknown" if self.probe_passes is None else f"{self.probe_passes:,.1f}"
+            yield "as much again for probes", beside
         yield "noisy passes over the test sets", f"{self.noisy_passes:,}"
         yield (
             "time on one worker",
@@ -99,20 +106,21 @@ def forecast(benchmark: Benchmark, plan: Plan, store: Store, data: Path) -> Fore
     """Return what is left to do for a plan; nothing is trained, and no memory is taken for weights."""
     labels, networks = benchmark.trainings(), _networks(benchmark, data)
     spent = {(cost.method, cost.backbone, cost.dataset): cost.seconds for cost in costs(benchmark, store)}
-    expected = [spent.get(labels[job.training.key][:3]) for job in plan.jobs]
+    expected = [spent.get(labels[job.training.key][:3]) for job in plan.jobs if job.cells]
     seconds = sum(known) if len(known := [each for each in expected if each is not None]) == len(expected) else None
-    passes = sum(job.training.epochs * job.training.method.planned_passes() for job in plan.jobs)
+    passes = sum(job.training.epochs * job.training.method.planned_passes() for job in plan.jobs if job.cells)
     shared_trainings, shared_cells = _shared(benchmark) if len(benchmark.parts) > 1 else (0, 0)
     seeds = benchmark.parts[0].seed_count
     return Forecast(
         seeds=_seeds(benchmark),
-        trainings=len(plan.jobs),
+        trainings=sum(bool(job.cells) for job in plan.jobs),
         cells=plan.missing,
         cached_cells=len(plan.cells) - plan.missing - len(plan.failed),
         failed_cells=len(plan.failed),
         shared_trainings=shared_trainings,
         shared_cells=shared_cells,
         passes=passes,
+        probe_passes=_probe_passes(plan, data),
         noisy_passes=sum(cell.draws for job in plan.jobs for cell in job.cells if cell.noise.random),
         seconds=seconds,
         disk_bytes=None if networks is None else _disk(plan, networks),
@@ -120,6 +128,32 @@ def forecast(benchmark: Benchmark, plan: Plan, store: Store, data: Path) -> Fore
         resolution=t_quantile(seeds) if seeds > 1 else None,
         gap=_gap(benchmark, seeds),
     )
+
+
+def _probe_passes(plan: Plan, data: Path) -> float | None:
+    """Return what the probes of a plan cost, in epochs of forward-backward passes."""
+    total = 0.0
+    for job in (job for job in plan.jobs if job.probes):
+        training = job.training
+        try:
+            sizes = _sizes(training.dataset, training.recipe.held_out, data)
+        except DataError:
+            return None
+        for probe in job.probes:
+            times = sum(probe.due(epoch, training.epochs) for epoch in range(1, training.epochs + 1))
+            total += times * probe.passes(sizes) / sizes["train"]
+    return total
+
+
+def _sizes(dataset: Dataset, held_out: float, data: Path) -> dict[str, int]:
+    """Return the number of images of each split."""
+    if dataset.sizes is not None and not dataset.may_validate:
+        train, test = dataset.sizes
+        kept = train - round(held_out * train)
+        return {"train": kept, "validation": train - kept, "test": test}
+    splits = load_splits(dataset, data)
+    kept_images, validation = splits.held_out(held_out, dataset.fingerprint)
+    return {"train": len(kept_images), "validation": len(validation), "test": len(splits.test)}
 
 
 def _seeds(benchmark: Benchmark) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from nrbench.base import disk
 from nrbench.base.errors import DataError, MissingError, NrbenchError, UsageError, told
@@ -90,9 +91,26 @@ def run_to_page(
 def write_lock(folder: Path, suite: Benchmark) -> None:
     """Lock a suite in the directory of its leaderboard; that of another suite of its name is moved out of the way."""
     before = disk.read(folder / LOCK)
-    if before not in (None, suite.lock()):
-        _keep_other(folder, before or b"")
+    if before is not None and not _is_earlier_form(before, suite.lock()):
+        _keep_other(folder, before)
     disk.write(folder / LOCK, suite.lock())
+
+
+def _is_earlier_form(before: bytes, now: bytes) -> bool:
+    """Whether two locked suites are the same but for fields that there were not before, and that say nothing."""
+    try:
+        old, new = json.loads(before), json.loads(now)
+    except (ValueError, RecursionError):
+        return False
+    return bool(_said(new, old) == old)
+
+
+def _said(new: Any, old: Any) -> Any:
+    if isinstance(new, dict) and isinstance(old, dict):
+        return {key: _said(value, old.get(key)) for key, value in new.items() if key in old or value not in (None, {})}
+    if isinstance(new, list) and isinstance(old, list) and len(new) == len(old):
+        return [_said(*pair) for pair in zip(new, old, strict=True)]
+    return new
 
 
 def _keep_other(folder: Path, before: bytes) -> None:

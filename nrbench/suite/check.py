@@ -78,15 +78,21 @@ LOOKED_AT = 1000
 
 def contradictions(suite: Suite, root: Node) -> Iterator[Problem]:
     """Yield what parts of a suite say against each other."""
+    path: Path_
     if suite.report.baseline is not None and suite.report.baseline not in suite.methods:
         hint = did_you_mean(suite.report.baseline, list(suite.methods))
         mark = root.locate(("report", "baseline"))
         yield Problem(mark, "report.baseline", f"no method is labelled {suite.report.baseline!r}", hint)
     for index, pair in enumerate(suite.report.resolve or ()):
         yield from _unknown_pair(pair, ("report", "resolve", index), suite, root)
+    for label, probe in suite.probes.items():
+        if probe.every > max(suite.recipe.epochs, 1):
+            path = ("probes", label, "every")
+            message = f"it would be measured every {probe.every} of {suite.recipe.epochs} epochs"
+            yield Problem(root.locate(path), dotted(path), message)
     for label, method in suite.methods.items():
         if method.seeds is not None and method.seeds < suite.seed_count:
-            path: Path_ = ("methods", label)
+            path = ("methods", label)
             message = f"there are weights for {method.seeds} of {suite.seed_count} seeds"
             yield Problem(root.locate(path), dotted(path), message, "give a file for each, or ask for fewer")
     if not any(suite.recipe.lr_schedule(number / LOOKED_AT) for number in range(LOOKED_AT)):

@@ -39,10 +39,18 @@ def check_probe_measures_numbers(probe: Probe) -> None:
     assert both == [found, found], f"measured again it is {both}, not twice {found}"
 
 
+def check_probe_says_what_it_costs(probe: Probe) -> None:
+    """It says its cost in passes as a number that is not below zero, for whatever number of images there is."""
+    for images in ({"train": 1, "validation": 1, "test": 1}, {"train": 50_000, "validation": 5_000, "test": 10_000}):
+        passes = probe.passes(images)
+        assert isfinite(passes), f"it costs {passes} passes"
+        assert passes >= 0, f"it costs {passes} passes"
+
+
 def _initial() -> tuple[Network, Data, Chips]:
     training = Training(SmallDataset(), SmallNetwork(), Plain(), Recipe(evaluation_batch=16), seed=0)
     data = Data.of(training, Path(), torch.device("cpu"))
     return evaluation_network(training, data), data, Chips("backbone", 0, data.device)
 
 
-CHECKS = (check_probe_leaves_the_network_alone, check_probe_measures_numbers)
+CHECKS = (check_probe_leaves_the_network_alone, check_probe_measures_numbers, check_probe_says_what_it_costs)

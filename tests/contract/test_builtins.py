@@ -44,6 +44,7 @@ from nrbench_claims import Better, Correlated, GainGrows, OptimumAbove, OptimumI
 from nrbench_datasets import FashionMNISTMini, Synthetic
 from nrbench_methods import RWP, SAM, SGD, NoiseInjection, Ramped
 from nrbench_noise import DeviceProfile, Gaussian, Laplace, NoNoise
+from nrbench_probes import AscentSharpness, AverageSharpness, BatchNormShift, GradientNorm, Performance, WeightSize
 from nrbench_ray import Ray
 
 DEVICE = DeviceProfile.model_validate(
@@ -79,6 +80,12 @@ BUILTINS: list[Component] = [
     AdamW(),
     Gaussian(sigma=0.0),
     Scoring(on="test", draws=4, noise=Gaussian(sigma=0.2)),
+    Performance(on="test", noise=Gaussian(sigma=0.2), draws=2),
+    AverageSharpness(noise=Gaussian(sigma=0.1), draws=2),
+    AscentSharpness(rho=0.1, group=16),
+    GradientNorm(group=16),
+    WeightSize(noise=Gaussian(sigma=0.1)),
+    BatchNormShift(noise=Gaussian(sigma=0.1), draws=2, layers=True),
     Constant(),
     Linear(),
     Quadratic(),

@@ -31,6 +31,7 @@ PAGES = [
     "write-an-executor",
     "write-a-claim",
     "write-a-section",
+    "write-a-probe",
 ]
 INSTALL = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
 

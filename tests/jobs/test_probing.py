@@ -194,6 +194,52 @@ def test_what_was_measured_is_shown(nrbench: Command, write_suite: Write, tmp_pa
     assert (folder / "probes.csv").read_bytes() == written
 
 
+def test_a_plan_adds_up_what_probes_cost(nrbench: Command, write_suite: Write, tmp_path: Path) -> None:
+    """In epochs of passes: each due measurement of each training, by what the probe says it costs for these images."""
+    found = json.loads(nrbench("plan", write_suite(TINY + PROBES), "-o", tmp_path, "--json").out)
+    train = 116  # of 128 images 12 are held out
+    per_epoch = 3 * 40 / 3 + 2 * 2 * 64 / 3  # sharpness: three passes over 40; accuracy: two of two copies over 64
+    ascent = 2 * 5 * 40 / 3  # in the second and the last epoch
+    assert found["probe_passes"] == pytest.approx(4 * (3 * per_epoch + ascent) / train)
+    assert found["passes"] == 12
+    assert "as much again for probes" in nrbench("plan", write_suite(TINY + PROBES), "-o", tmp_path).out
+    assert json.loads(nrbench("plan", write_suite(), "-o", tmp_path, "--json").out)["probe_passes"] == 0
+
+
+@pytest.mark.parametrize(
+    ("probe", "place", "message"),
+    [
+        ("{name: weight_size, every: 4}", "17:36", "it would be measured every 4 of 3 epochs"),
+        ("{name: weight_size, every: 0}", "17:36", "greater than or equal to 1"),
+        ("{name: weight_sise}", "17:16", "did you mean 'weight_size'"),
+        ("{name: ascent_sharpness}", "17:9", "rho: it is required"),
+    ],
+)
+def test_probes_that_cannot_be(nrbench: Command, write_suite: Write, probe: str, place: str, message: str) -> None:
+    """Each mistake is at its place, and nothing is run."""
+    done = nrbench("validate", write_suite(f"{TINY}probes:\n  mine: {probe}\n"), "--no-build")
+    assert done.code == 2
+    assert message in done.err
+    assert f"suite.yaml:{place}" in done.err
+
+
+def test_the_leaderboard_of_a_suite_from_before_probes_is_not_another(
+    nrbench: Command, write_suite: Write, tmp_path: Path
+) -> None:
+    """A lock without the fields that came later, and say nothing, is the same suite's; one that differs is kept aside."""
+    assert nrbench("run", write_suite(), "-o", tmp_path).code == 0
+    lock = tmp_path / "tiny" / "suite.lock.json"
+    document = json.loads(lock.read_text())
+    del document["probes"]
+    del document["report"]["resolve"]
+    lock.write_text(json.dumps(document))
+    done = nrbench("run", write_suite(), "-o", tmp_path)
+    assert "differs from this one" not in done.err
+    document["draws"] = 4
+    lock.write_text(json.dumps(document))
+    assert "differs from this one" in nrbench("run", write_suite(), "-o", tmp_path).err
+
+
 def test_weights_that_are_gone_are_not_trained_for_a_probe(probed: Suite, tiny: Suite, tmp_path: Path) -> None:
     """Where an epoch's weights are not stored a probe asked for later has no number for it, and nothing is trained."""
     package.run(tiny, options=Options(out=tmp_path))
