@@ -211,9 +211,11 @@ class DataFile(Frozen):
 
     @model_validator(mode="before")
     @classmethod
-    def _from_path(cls, value: Any) -> Any:
+    def _from_path(cls, value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, Mapping | cls):
             return value
+        if (info.context or {}).get("locked"):
+            raise PydanticCustomError("file", "a locked suite says which file it means by its SHA-256")
         if not isinstance(value, str | Path):
             raise PydanticCustomError("file", "expected the path of a file")
         path = getattr(value, "written_in", Path()) / value

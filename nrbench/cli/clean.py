@@ -30,16 +30,16 @@ from nrbench.jobs.clean import Held, held_in, holdings
 def command(needed: Sequence[str], results: Path, device: str, remove: bool, as_json: bool) -> None:
     """Say what a directory of results holds by size and age and, if asked, remove what no suite needs.
 
-    The suites are those that are given or, where none is, all that were run there. What a process is at stays. Leaderboards
-    stay in any case.
+    The suites are those that are given, as they are and as they were run there, or, where none is, all that were run there,
+    also those whose leaderboard was kept aside. What a process is at stays. Leaderboards stay in any case.
     """
     registry, root = nrbench.load_registry(), results.absolute() / "store"
     disk.check_no_links(root)
-    locks = [Path(name) / jobs.LOCK for name in needed if Path(name).is_dir()] or (
-        [] if needed else sorted(results.glob(f"*/{jobs.LOCK}"))
-    )
-    kept = [suites.locked_suite(lock, registry) for lock in locks]
-    kept += [asked_suite(name, (), device) for name in needed if not Path(name).is_dir()]
+    given = [asked_suite(name, (), device) for name in needed if not Path(name).is_dir()]
+    folders = [Path(name) for name in needed if Path(name).is_dir()] + [results / suite.name for suite in given]
+    folders = folders if needed else [path for path in sorted(results.glob("*")) if path.is_dir()]
+    locks = [lock for folder in folders for lock in (folder / jobs.LOCK, *sorted(folder.glob(f"before-*/{jobs.LOCK}")))]
+    kept = [*given, *(suites.locked_suite(lock, registry) for lock in locks if lock.is_file())]
     if remove and not kept:
         raise UsageError(f"no suite was run in {results} and none is given: everything would go")
     found = list(holdings(root, kept))
@@ -48,7 +48,7 @@ def command(needed: Sequence[str], results: Path, device: str, remove: bool, as_
         summary = {"held": list(map(asdict, held_in(found))), "unneeded": list(map(asdict, held_in(unneeded)))}
         click.echo(shown_json(summary | {"removed": remove}))
     else:
-        names = ", ".join(suite.name for suite in kept) or "no suite"
+        names = ", ".join(dict.fromkeys(suite.name for suite in kept)) or "no suite"
         headers = ("what", "number", "size", "oldest", "newest")
         console().print(report.plain_table(f"Held in {root}", headers, list(map(_line, held_in(found)))))
         console().print(report.plain_table(f"Needed by none of {names}", headers, list(map(_line, held_in(unneeded)))))

@@ -43,21 +43,24 @@ def command(
 
     DIR is the directory of a run, such as results/quickstart, BUNDLE what `nrbench submit` wrote, and ROW the key of one of
     a row's cells, or enough of its beginning. Nothing is written. The exit code is 4 where a count differs and 3 where there
-    are no weights to judge. Other processors or versions than those of the run may round differently.
+    is nothing to judge. Other processors or versions than those of the run may round differently.
     """
+    root = jobs.Options(data=data).data_root
     registry, executor = nrbench.load_registry(), asked_executor(None, jobs=workers) if retrain else None
     found = []
     with ExitStack() as stack:
         if Path(target).exists():
-            study = stack.enter_context(share.opened(Path(target), registry))
+            study = stack.enter_context(share.opened(Path(target), registry, data=root))
             study.check_versions(registry)
             cells = list(study.benchmark.cells(only=only))
         else:
+            if only:
+                raise UsageError("--only goes with a run or a bundle; a row has one label of each kind")
             row = stack.enter_context(share.row_of(target, results, registry))
             study, cells = row.study, list(row.part.rows[row.column, row.method])
         if not cells:
             raise UsageError("no cell has labels like these: " + ", ".join(study.benchmark.labels()))
-        root, on = jobs.Options(data=data).data_root, jobs.find_device(device)
+        on = jobs.find_device(device)
         for each in jobs.verified(study.benchmark, cells, study.store, data=root, device=on, retrain=executor):
             found.append(each)
             if each.verdict != "same" and not as_json:
@@ -71,4 +74,5 @@ def command(
         )
     if numbers["different"] or numbers["failed"]:
         return _GATE
-    return _MISSING if numbers["lost"] or numbers["no result"] else 0
+    missing = [each for each in found if each.verdict == "lost" or (each.verdict == "no result" and not each.reason)]
+    return _MISSING if missing else 0

@@ -46,16 +46,23 @@ def holdings(root: Path, suites: Iterable[Benchmark]) -> Iterator[Holding]:
     for suite in suites:
         cells |= {cell.key for cell in suite.cells()}
         trainings |= suite.trainings().keys()
-    for path in sorted(root.glob("cells/??/*.json")):
-        if (name := _CELL.fullmatch(path.name)) and not path.is_symlink():
+    for path in _inside(root, "cells/??/*.json"):
+        if name := _CELL.fullmatch(path.name):
             yield _holding("cells", path, [path], needed=name.group(1) in cells)
-    for folder in sorted(root.glob("trainings/*")):
-        if _TRAINING.fullmatch(folder.name) and folder.is_dir() and not folder.is_symlink():
+    for folder in _inside(root, "trainings/*"):
+        if _TRAINING.fullmatch(folder.name) and folder.is_dir():
             files = [path for path in _files(folder) if not path.name.endswith(".damaged")]
             yield _holding("trainings", folder, files, needed=folder.name in trainings or holder(folder) is not None)
-    for path in sorted(root.rglob("*.damaged")):
-        if path.is_file() and not path.is_symlink():
+    for path in _inside(root, "**/*.damaged"):
+        if path.is_file():
             yield _holding("damaged files", path, [path], needed=False)
+
+
+def _inside(root: Path, pattern: str) -> Iterator[Path]:
+    """Yield what matches a pattern, but for links and what is behind one."""
+    for path in sorted(root.glob(pattern)):
+        if not any(each.is_symlink() for each in (path, *path.parents) if each != root and root in each.parents):
+            yield path
 
 
 def _files(folder: Path) -> Iterator[Path]:

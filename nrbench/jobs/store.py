@@ -179,6 +179,13 @@ class Store:
             return True
         return known == told
 
+    def take_data(self, other: Store, dataset: str) -> bool:
+        """Take over what another store knows of the images of a data set; False where this one knows of other images."""
+        theirs, ours = other.data(dataset), self.data(dataset)
+        if theirs is not None and ours is None:
+            write_json(self._data(dataset), theirs)
+        return None in (theirs, ours) or (theirs or {}).get("sha256") == (ours or {}).get("sha256")
+
     def data(self, dataset: str) -> dict[str, str] | None:
         """Return what is known of the images of a data set, by its fingerprint: their SHA-256, and how many are tested on."""
         return read_json(self._data(dataset), _DATA, aside=not self._untouched)
@@ -252,22 +259,26 @@ class TrainingStore:
         """Take over another training's files unless there is one here; return whether it was taken.
 
         `weights` are the epochs whose weights come along: all that are kept, with what a training can go on from, by default.
+        Of one that is here already, weights that are missing are filled in.
         """
-        record = other.record()
-        if not (record.epochs or record.kept) or self.record().epochs:
-            return False
-        names = [
-            self._weights(epoch).relative_to(self.root) for epoch in record.kept if weights is None or epoch in weights
-        ]
-        if weights is None:
-            names += [self._checkpoint(checkpoint.epoch).relative_to(self.root) for checkpoint in record.checkpoints]
-        for name in names:
-            content = disk.read(other.root / name)
-            if content is not None:
-                disk.write(self.root / name, content)
-        disk.write(self.root / "spec.json", disk.read(other.root / "spec.json") or b"")
-        write_json(self.root / "record.json", record.model_dump(mode="json"))
-        return True
+        theirs, ours = other.record(), self.record()
+        taken = bool(theirs.epochs or theirs.kept) and not (ours.epochs or ours.kept)
+        record = theirs if taken else ours
+        for epoch, sha256 in record.kept.items():
+            wanted = (weights is None or epoch in weights) and theirs.kept.get(epoch) == sha256
+            if wanted and not self._weights(epoch).exists():
+                self._copy(other, self._weights(epoch).relative_to(self.root))
+        if taken:
+            for checkpoint in record.checkpoints if weights is None else ():
+                self._copy(other, self._checkpoint(checkpoint.epoch).relative_to(self.root))
+            disk.write(self.root / "spec.json", disk.read(other.root / "spec.json") or b"")
+            write_json(self.root / "record.json", record.model_dump(mode="json"))
+        return taken
+
+    def _copy(self, other: TrainingStore, name: Path) -> None:
+        content = disk.read(other.root / name)
+        if content is not None:
+            disk.write(self.root / name, content)
 
     def save_weights(self, epoch: int, tensors: dict[str, Tensor]) -> str:
         """Store the weights of an epoch and return their SHA-256."""

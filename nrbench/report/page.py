@@ -191,8 +191,8 @@ def _facts(board: Leaderboard, benchmark: Benchmark) -> Iterator[str]:
 
 def _growth(growth: Growth) -> Iterator[str]:
     yield (
-        f"Seeds were added one by one from {growth.first}, to {growth.last} at most, until the methods were told apart: "
-        f"{growth.seeds}. Intervals and tests are repeated ones, each at {100 * growth.level:.2f} %, so that 95 % hold over "
+        f"Seeds were added one by one from {growth.first} to {growth.seeds}, of {growth.last} at most, for methods to be "
+        f"told apart. Intervals and tests are repeated ones, each at {100 * growth.level:.2f} %, so that 95 % hold over "
         "all looks together (Lan and DeMets 1983; Jennison and Turnbull 1989)."
     )
     if growth.unresolved:

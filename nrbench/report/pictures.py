@@ -6,7 +6,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, is_dataclass
+from dataclasses import fields, is_dataclass
 from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -66,9 +66,9 @@ def _source(module: str) -> str:
 
 def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
+        return _plain({field.name: getattr(value, field.name) for field in fields(value)})
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return [[key, _plain(item)] for key, item in value.items()]  # they are drawn in their order
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 

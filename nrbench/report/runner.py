@@ -83,7 +83,8 @@ def run_to_page(
             _check_data(asked, work, store, options.data_root)
             planned(look, work)
             results |= {**work.stored, **_executed(work, setting, options)}
-            if not goes_on(look, results):
+            stored = {cell.key: store.result_of(cell) for cell in look.cells() if cell.key not in results}
+            if not goes_on(look, {**stored, **results}):
                 break
         return write_reports(Leaderboard.of(look, store, results), look, store, folder)
 

@@ -7,6 +7,7 @@ import os
 import re
 import zipfile
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
@@ -133,20 +134,27 @@ def unpacked(path: Path) -> Iterator[tuple[Path, Manifest]]:
 
     Raise `StoreError` for anything that is not what the manifest says, by name; nothing outside of the copy is written.
     """
-    with TemporaryDirectory(prefix="nrbench-") as folder, _opened(path) as bundle:
-        manifest = _manifest(bundle.content(MANIFEST, LARGEST_MANIFEST), path)
-        names = sorted(name for name in bundle.names() if name != MANIFEST)
-        for name in sorted({*names, *manifest.files}):
-            if name not in manifest.files:
-                raise StoreError(f"{path}: {printable(name)} is not in its {MANIFEST}")
-            if names.count(name) != 1:
-                raise StoreError(f"{path}: {printable(name)} is there {names.count(name)} times")
-        for name, stored in manifest.files.items():
-            content = bundle.content(name, stored.bytes)
-            if sha256(content).hexdigest() != stored.sha256:
-                raise StoreError(f"{path}: {name} is not what {MANIFEST} says: its SHA-256 is another")
-            disk.write(Path(folder, name), content, wait="nothing")
+    with TemporaryDirectory(prefix="nrbench-") as folder:
+        with _opened(path) as bundle:
+            manifest = _copied(path, bundle, Path(folder))
         yield Path(folder), manifest
+
+
+def _copied(path: Path, bundle: _Files, folder: Path) -> Manifest:
+    """Copy what a bundle's manifest names into a directory, and return the manifest."""
+    manifest = _manifest(bundle.content(MANIFEST, LARGEST_MANIFEST), path)
+    times = Counter(name for name in bundle.names() if name != MANIFEST)
+    for name in sorted({*times, *manifest.files}):
+        if name not in manifest.files:
+            raise StoreError(f"{path}: {printable(name)} is not in its {MANIFEST}")
+        if times[name] != 1:
+            raise StoreError(f"{path}: {printable(name)} is there {times[name]} times")
+    for name, stored in manifest.files.items():
+        content = bundle.content(name, stored.bytes)
+        if sha256(content).hexdigest() != stored.sha256:
+            raise StoreError(f"{path}: {name} is not what {MANIFEST} says: its SHA-256 is another")
+        disk.write(folder / name, content, wait="nothing")
+    return manifest
 
 
 def _manifest(content: bytes, path: Path) -> Manifest:
@@ -204,6 +212,10 @@ class _Folder(_Files):
 class _Zip(_Files):
     def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
         self._path, self._archive = path, archive
+        if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
+            raise StoreError(
+                f"{path}: more is in it than it is large: its files are compressed, or lie over each other"
+            )
 
     def names(self) -> Iterator[str]:
         return (entry.filename for entry in self._archive.infolist() if not entry.is_dir())

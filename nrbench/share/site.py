@@ -13,6 +13,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from nrbench.base import disk
+from nrbench.base.component import digest
 from nrbench.base.errors import UsageError, printable
 from nrbench.base.log import RunLog
 from nrbench.families.registry import Registry
@@ -77,9 +78,11 @@ def _board(study: Study, target: Path, registry: Registry, *, licence: str, weig
     name = study.benchmark.name
     folder = target / name
     disk.check_no_links(target, folder, folder / "figures", folder / "bundles")
-    page = write_reports(study.board, study.benchmark, study.store, folder)
-    rows = tuple(_offered(study, page, folder, registry, licence=licence, weights=weights))
-    return Shown(name, _day(study), page, rows)
+    rows = (row.replace(reason=None) for row in study.board.rows)  # it may name paths of a machine
+    board = study.board.model_copy(update={"rows": tuple(rows)})
+    page = write_reports(board, study.benchmark, study.store, folder)
+    offered = tuple(_offered(study, page, folder, registry, licence=licence, weights=weights))
+    return Shown(name, _day(study), page, offered)
 
 
 def _offered(
@@ -91,7 +94,7 @@ def _offered(
         if row.status != "ok":
             yield Offered(row, "", "")
             continue
-        path = folder / "bundles" / f"{row.cells[0][:16]}.zip"
+        path = folder / "bundles" / f"{digest([*row.column, row.method])[:16]}.zip"
         disk.remove(path)
         part = places[row.column, row.method]
         submit(StudyRow(study, part, row.column, row.method), path, registry, licence=licence, weights=weights)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -60,15 +60,16 @@ class Study:
 
 
 @contextmanager
-def opened(path: Path, registry: Registry) -> Iterator[Study]:
+def opened(path: Path, registry: Registry, *, data: Path | None = None) -> Iterator[Study]:
     """Open the directory of a run, or a bundle; nothing in it is executed, and nothing is written to it.
 
-    Raise `UsageError` for what is neither, `StoreError` for a bundle that is not what its manifest says, `SuiteError` where
-    a component is not installed.
+    Files that a bundle's suite names and that are not in it, such as images, are looked for by their names in a directory of
+    `data`. Raise `UsageError` for what is neither, or where a component is not installed, and `StoreError` for a bundle that
+    is not what its manifest says.
     """
     if is_bundle(path):
         with unpacked(path) as (folder, manifest):
-            _resolve_files(folder)
+            _resolve_files(folder, data)
             yield Study(
                 path, _locked(path, folder, registry, manifest), Store(folder / "store", untouched=True), manifest
             )
@@ -90,24 +91,35 @@ def _locked(path: Path, folder: Path, registry: Registry, manifest: Manifest) ->
         raise UsageError(f"{path} cannot be read here: {printable(reasons[0])}") from None
     if not isinstance(suite, Suite) or len(suite.rows) != 1:
         raise StoreError(f"{path}: its suite is not that of one row")
-    return suite.with_seeds(manifest.seeds) if isinstance(suite.seeds, GrowingSeeds) else suite
+    if not isinstance(suite.seeds, GrowingSeeds):
+        return suite
+    if not suite.seeds.first <= manifest.seeds <= suite.seeds.last:
+        raise StoreError(f"{path}: it has {manifest.seeds} seeds, of {suite.seeds.first} to {suite.seeds.last}")
+    return suite.with_seeds(manifest.seeds)
 
 
-def _resolve_files(folder: Path) -> None:
-    """Let the files that a bundle's suite names be those in the bundle, known by their SHA-256, and no others."""
+def _resolve_files(folder: Path, data: Path | None) -> None:
+    """Let the files that a bundle's suite names be those in the bundle, known by their SHA-256, or in a directory of data."""
+
+    def place(file: Mapping[str, Any]) -> str:
+        inside = folder / "files" / Path(str(file["sha256"])).name
+        beside = None if data is None else data / Path(str(file["path"])).name
+        return str(inside if inside.exists() or beside is None else beside)
+
     try:
         document = json.loads(disk.read(folder / LOCK) or b"")
-        disk.write(folder / LOCK, json.dumps(_with_files(document, folder / "files")).encode())
+        disk.write(folder / LOCK, json.dumps(with_files(document, place)).encode())
     except (ValueError, RecursionError) as error:
         raise StoreError(f"its {LOCK} is damaged: {error}") from None
 
 
-def _with_files(value: Any, folder: Path) -> Any:
+def with_files(value: Any, place: Callable[[Mapping[str, Any]], str]) -> Any:
+    """Return a locked suite, as plain data, with other paths for the files that it names."""
     if isinstance(value, dict):
         if value.keys() == {"path", "sha256"}:
-            return value | {"path": str(folder / Path(str(value["sha256"])).name)}
-        return {key: _with_files(item, folder) for key, item in value.items()}
-    return [_with_files(item, folder) for item in value] if isinstance(value, list) else value
+            return value | {"path": place(value)}
+        return {key: with_files(item, place) for key, item in value.items()}
+    return [with_files(item, place) for item in value] if isinstance(value, list) else value
 
 
 def board_of(path: Path) -> Leaderboard:

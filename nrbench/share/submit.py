@@ -17,7 +17,7 @@ from nrbench.jobs.plan import LOCK
 from nrbench.jobs.results import CellResult
 from nrbench.jobs.store import Store
 from nrbench.share import bundle
-from nrbench.share.study import StudyRow
+from nrbench.share.study import StudyRow, with_files
 from nrbench.suite.suite import Report, Suite
 
 
@@ -40,11 +40,11 @@ def submit(row: StudyRow, target: Path, registry: Registry, *, licence: str, wei
             store.put(cell.key, result)
             store.training(key).take(row.study.store.training(key), weights={result.epoch} if weights else ())
         (dataset,) = suite.datasets.values()
-        if known := row.study.store.data(dataset.fingerprint):
-            store.same_data(dataset.fingerprint, known.get("sha256", ""), images=int(known.get("images", 0)))
+        store.take_data(row.study.store, dataset.fingerprint)
         for file in _files(suite, weights=weights):
             disk.write(folder / "files" / file.sha256, file.read())
-        disk.write(folder / LOCK, json.dumps(_without_paths(json.loads(suite.lock())), indent=2).encode() + b"\n")
+        document = with_files(json.loads(suite.lock()), lambda file: Path(str(file["path"])).name)  # paths are private
+        disk.write(folder / LOCK, json.dumps(document, indent=2).encode() + b"\n")
         components = list(dict.fromkeys(_components(suite)))
         owners = {entry.component: entry.plugin for entry in registry.entries}
         bundle.write(
@@ -64,6 +64,7 @@ def suite_of(row: StudyRow) -> Suite:
     """Return the suite of one row alone; its cells have the same keys."""
     part, column = row.part, row.column
     return part.replace(
+        probes={},
         tables=(),
         claims={},
         reference=None,
@@ -107,12 +108,3 @@ def _files(suite: Suite, *, weights: bool) -> Iterator[DataFile]:
     for sha256, file in files.items():
         if sha256 not in images and (weights or isinstance(file, TableFile)):
             yield file
-
-
-def _without_paths(value: object) -> object:
-    """Return a document with the names of files in the place of their paths, which are nobody's business."""
-    if isinstance(value, dict):
-        if value.keys() == {"path", "sha256"}:
-            return value | {"path": Path(str(value["path"])).name}
-        return {key: _without_paths(item) for key, item in value.items()}
-    return [_without_paths(item) for item in value] if isinstance(value, list) else value

@@ -15,7 +15,7 @@ from nrbench.suite.yaml import dotted
 
 
 def locked_suite(path: Path, registry: Registry) -> Benchmark:
-    """Return the suite or collection that was locked in a file by its `lock`."""
+    """Return the suite or collection that was locked in a file by its `lock`; files in it are known by their SHA-256."""
     content = disk.read(path) or b""
     try:
         document = json.loads(content)
@@ -23,7 +23,7 @@ def locked_suite(path: Path, registry: Registry) -> Benchmark:
         raise SuiteError([Problem(Mark(str(path)), "", f"it is damaged: {error}")]) from None
     kind: type[Benchmark] = Collection if isinstance(document, dict) and "suites" in document else Suite
     try:
-        return kind.model_validate_json(content, context={"registry": registry})
+        return kind.model_validate_json(content, context={"registry": registry, "locked": True})
     except ValidationError as error:
         problems = [Problem(Mark(str(path)), dotted(detail["loc"]), detail["msg"]) for detail in error.errors()]
         raise SuiteError(problems) from None

@@ -51,6 +51,10 @@ def _is_no_store(name: str) -> str:
     return name
 
 
+SuiteName = Annotated[Name, AfterValidator(_is_no_store)]
+"""What a suite can be called: it names a directory."""
+
+
 class MethodPair(Frozen):
     """Two methods that are to be told apart; written as a list of two labels it is about all noise models together."""
 
@@ -96,7 +100,7 @@ class TrainingLabels(NamedTuple):
 class Benchmark(Frozen):
     """What can be run and has a leaderboard: a suite, or a collection of suites."""
 
-    name: Annotated[Name, AfterValidator(_is_no_store)]
+    name: SuiteName
     """Names the directory of the leaderboard."""
     description: str = ""
     """Shown on the leaderboard."""

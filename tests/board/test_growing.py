@@ -175,3 +175,13 @@ def test_pairs_without_growing_seeds(nrbench: Command, write_suite: Write) -> No
     done = nrbench("validate", write_suite(TINY + "report: {resolve: [[RWP, SGD]]}\n"), "--no-build")
     assert done.code == 2
     assert "nothing is added to tell them apart: there are 2 seeds" in done.err
+
+
+def test_a_part_of_a_finished_study_is_the_whole_study(nrbench: Command, write_suite: Write, tmp_path: Path) -> None:
+    """Run again with --only or --exclude, it ends where it ended: what is stored decides, not what was asked for."""
+    path, out = write_suite(GROWING), tmp_path / "out"
+    assert nrbench("run", path, "-o", out).code == 0
+    written = (out / "tiny" / "leaderboard.json").read_bytes()
+    for more in (["--only", "SGD"], ["--exclude", "clean"]):
+        nrbench("run", path, "-o", out, *more)
+        assert (out / "tiny" / "leaderboard.json").read_bytes() == written

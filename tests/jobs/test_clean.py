@@ -89,3 +89,35 @@ def test_damaged_files_go_and_links_are_not_followed(results: Path, nrbench: Com
     assert not damaged.exists()
     assert (precious / "record.json").read_text() == "mine"
     assert (results / "store" / "trainings" / ("0" * 32)).is_symlink()
+
+
+def test_a_store_behind_a_link_is_left_alone(results: Path, nrbench: Command, tmp_path: Path) -> None:
+    """Directories of a store that are links lead to somebody else's: nothing there is counted or removed."""
+    linked = tmp_path / "linked"
+    (linked / "store").mkdir(parents=True)
+    for part in ("cells", "trainings"):
+        (linked / "store" / part).symlink_to(results / "store" / part)
+    (linked / "tiny").mkdir()
+    (linked / "tiny" / "suite.lock.json").write_bytes((results / "tiny" / "suite.lock.json").read_bytes())
+    before = files(results)
+    assert nrbench("clean", "--results", linked, "--remove").code == 0
+    assert files(results) == before
+
+
+def test_what_a_board_that_was_kept_aside_needs_stays(nrbench: Command, write_suite: Write, tmp_path: Path) -> None:
+    """The cells of an earlier form of a suite, whose board is beside the new one, are needed, unless other suites are given."""
+    out = tmp_path / "results"
+    assert nrbench("run", write_suite(), "-o", out, "--set", "methods.SAM={name: sam, rho: 0.05}").code == 0
+    assert nrbench("run", write_suite(), "-o", out).code == 0
+    assert json.loads(nrbench("clean", "--results", out, "--json").out)["unneeded"] == []
+    assert json.loads(nrbench("clean", out / "tiny", "--results", out, "--json").out)["unneeded"] == []
+
+
+def test_a_suite_given_by_its_file_keeps_what_was_run_of_it(
+    nrbench: Command, write_suite: Write, tmp_path: Path
+) -> None:
+    """With other settings, or on a machine with another precision, its cells have other keys: those that were run stay."""
+    out = tmp_path / "results"
+    assert nrbench("run", write_suite(), "-o", out, "--set", "seeds=3").code == 0
+    found = json.loads(nrbench("clean", write_suite(), "--results", out, "--json").out)
+    assert found["unneeded"] == []

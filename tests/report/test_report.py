@@ -24,9 +24,10 @@ import nrbench
 from nrbench import Leaderboard, Options, Registry, Suite
 from nrbench.board.comparison import compared
 from nrbench.board.leading import with_leaders
-from nrbench.report import drawing, pictures
+from nrbench.report import drawing, figures, pictures
 from nrbench.report.cost import costs
 from nrbench.report.csv import csv_text
+from nrbench.report.figures import Panel
 from nrbench.report.html import html_page
 from nrbench.report.markdown import markdown_text
 from nrbench.report.page import page_of
@@ -378,6 +379,14 @@ def test_a_second_report_draws_nothing(
     assert len(drawings) == len(first) + 1
     assert list(page_of(board, suite.replace(tables=()), store).figures)
     assert len(drawings) > len(first) + 1
+
+
+def test_a_picture_is_kept_under_the_order_of_what_it_shows() -> None:
+    """Two pictures of the same lines in another order are two pictures: the legend follows it."""
+    panels = [Panel("gaussian", "sigma", {name: [(0.0, 1.0, 0.0)] for name in names}) for names in ("ab", "ba")]
+    keys = {pictures._key(partial(figures._draw, panels=[panel]), (1, (1.0, 2.0))) for panel in panels}
+    assert len(keys) == 2
+    assert None not in keys
 
 
 def test_pictures_of_strangers_are_drawn_each_time() -> None:

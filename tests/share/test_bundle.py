@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -11,12 +12,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import nrbench as package
-from nrbench import Options, Registry, Suite
+from nrbench import Options, Registry, Suite, load_registry
 from nrbench.base.component import canonical_json
+from nrbench.families.dataset import load_splits
+from nrbench.jobs.files import write_json
 from nrbench.share import opened, row_of, submit
+from nrbench.suite.locked import locked_suite
 from tests.conftest import TINY, Finished
 
 Command = Callable[..., Finished]
@@ -292,6 +297,20 @@ def swollen(target: Path) -> None:
         archive.writestr("bundle.json", b"0" * 2**24)
 
 
+def overlapping(folder: Path, target: Path) -> None:
+    """Write an archive whose directory has two names for the bytes of each file."""
+    zipped(folder, target)
+    with zipfile.ZipFile(target) as archive:
+        entries = archive.infolist()
+    content = target.read_bytes()
+    start = content.index(b"PK\x01\x02")
+    central, end = content[start:-22], bytearray(content[-22:])
+    again = central.replace(b"store/", b"stort/")
+    end[8:12] = (2 * len(entries)).to_bytes(2, "little") * 2
+    end[12:16] = (len(central) + len(again)).to_bytes(4, "little")
+    target.write_bytes(content[:start] + central + again + bytes(end))
+
+
 ARCHIVES: dict[str, tuple[Callable[[Path, Path], object], str]] = {
     "zeros": (lambda folder, target: target.write_bytes(b"\x00" * 2**20), "no archive that can be read"),
     "nothing": (lambda folder, target: target.write_bytes(b""), "no archive that can be read"),
@@ -299,8 +318,9 @@ ARCHIVES: dict[str, tuple[Callable[[Path, Path], object], str]] = {
         lambda folder, target: (zipped(folder, target), target.write_bytes(target.read_bytes()[:-500])),
         "no archive that can be read",
     ),
-    "compressed": (lambda folder, target: zipped(folder, target, kind=zipfile.ZIP_DEFLATED), "is compressed"),
-    "a bomb": (lambda folder, target: swollen(target), "is compressed"),
+    "compressed": (lambda folder, target: zipped(folder, target, kind=zipfile.ZIP_DEFLATED), "more is in it than it is large"),
+    "a bomb": (lambda folder, target: swollen(target), "more is in it than it is large"),
+    "one file under many names": (lambda folder, target: overlapping(folder, target), "more is in it than it is large"),
     "a name twice": (lambda folder, target: zipped(folder, target, twice=True), "2 times"),
     "the parent": (lambda folder, target: zipped(folder, target, extra="../evil"), "../evil is not in its bundle.json"),
     "the root": (lambda folder, target: zipped(folder, target, extra="/tmp/evil"), "/tmp/evil is not in its"),
@@ -378,3 +398,119 @@ def test_a_lock_with_more_than_the_row_is_refused(copy: Path, tiny: Suite, nrben
     done = nrbench("verify", copy)
     assert done.code == 5
     assert "not that of one row" in done.err
+
+
+# -- what is as its manifest says, and yet is not to be believed -----------------------------------------------------------
+
+
+def forged(folder: Path, pattern: str, **changes: Any) -> None:
+    """Change documents of a bundle's store, and make everything that seals them fit again."""
+    for path in sorted(folder.glob(pattern)):
+        write_json(path, json.loads(path.read_bytes().partition(b"\n")[2]) | changes)
+    reseal(folder)
+
+
+def test_counts_over_fewer_images_are_different(copy: Path, nrbench: Command) -> None:
+    """The number of images is as much of an accuracy as the right answers: fewer of them are named, judged or trained again."""
+    for path in copy.glob("store/data/*.json"):
+        path.unlink()
+    forged(copy, CELL, images=60)
+    for more in ([], ["--retrain", "-j", "1"]):
+        done = nrbench("verify", copy, *more)
+        assert done.code == 4
+        assert "images: 64, 60 stored" in done.out
+
+
+def test_a_validation_score_that_was_not_reached_is_different(copy: Path, nrbench: Command) -> None:
+    """What the best of a group is chosen by is measured again, on the stored weights and on new ones."""
+    forged(copy, CELL, chosen_with={"correct": 12, "images": 12})
+    for more in ([], ["--retrain", "-j", "1"]):
+        done = nrbench("verify", copy, *more)
+        assert done.code == 4
+        assert "that the epoch was chosen on" in done.out
+        assert "12 of 12 stored" in done.out
+
+
+def test_a_suite_that_writes_paths_reads_none(copy: Path, nrbench: Command, tmp_path: Path) -> None:
+    """A path in the place of a file's SHA-256 opens nothing on the disk of who looks at a bundle."""
+    secret = tmp_path / "secret"
+    secret.write_text("mine\n")
+    lock = json.loads((copy / "suite.lock.json").read_text())
+    lock["noise"] = {"Gaussian 0.3": {"name": "device_profile", "table": str(secret)}}
+    (copy / "suite.lock.json").write_text(json.dumps(lock))
+    reseal(copy)
+    done = nrbench("verify", copy)
+    assert done.code == 2
+    assert "by its SHA-256" in done.err
+    assert "mine" not in done.err
+
+
+def test_weights_of_another_network_fail_by_name(copy: Path, nrbench: Command) -> None:
+    """Weights that do not fit the suite's network fail its cells with the reason, and no network of that size is made."""
+    lock = json.loads((copy / "suite.lock.json").read_text())
+    (label,) = lock["backbones"]
+    for hidden in ([8], [1_000_000, 1_000_000]):
+        lock["backbones"][label] = {"name": "mlp", "hidden": hidden}
+        (copy / "suite.lock.json").write_text(json.dumps(lock))
+        suite = locked_suite(copy / "suite.lock.json", load_registry())
+        old = sorted(copy.glob("store/cells/*/*.json"))
+        for cell, path in zip(suite.cells(), old, strict=True):
+            document = json.loads(path.read_bytes().partition(b"\n")[2])
+            path.unlink()
+            folder = copy / "store" / "trainings" / document["training"]
+            target = folder.rename(folder.with_name(cell.training.key))
+            for name in ("record.json", "spec.json"):
+                write_json(target / name, json.loads((target / name).read_bytes().partition(b"\n")[2]))
+            new = document | {"training": cell.training.key}
+            write_json(copy / "store" / "cells" / cell.key[:2] / f"{cell.key}.json", new)
+        reseal(copy)
+        done = nrbench("verify", copy)
+        assert done.code == 4, done.err
+        assert "weights of another network" in done.out
+
+
+def test_seeds_beyond_those_of_the_suite_are_refused(copy: Path, nrbench: Command) -> None:
+    """A growing row of a number of seeds that it cannot have is refused, whichever way it is wrong."""
+    lock = json.loads((copy / "suite.lock.json").read_text())
+    lock["seeds"] = {"from": 3, "to": 6, "until": "resolved"}
+    (copy / "suite.lock.json").write_text(json.dumps(lock))
+    for seeds in (1, 2, 7, 1_000_000):
+        reseal(copy, lambda body, seeds=seeds: body.update(seeds=seeds))  # type: ignore[misc]
+        done = nrbench("compare", copy, copy)
+        assert done.code == 5
+        assert f"it has {seeds} seeds, of 3 to 6" in done.err
+
+
+def test_what_goes_wrong_beside_the_archive_is_not_blamed_on_it(
+    bundles: Path, nrbench: Command, tmp_path: Path
+) -> None:
+    """Only errors of reading an archive are said to be such."""
+    done = nrbench("merge", bundles / "bundle.zip", "-o", tmp_path / "merged", "--name", "store")
+    assert done.code == 2
+    assert "'store' is no name for a study" in done.err
+    assert "archive" not in done.err
+
+
+def test_images_are_found_where_data_is(nrbench: Command, tmp_path: Path) -> None:
+    """Images of one's own do not come along; with their file in the directory of data a row is verified, else it is missing."""
+    drawn = np.random.default_rng(0)
+    arrays = {
+        f"{part}_{what}": drawn.integers(
+            0, 256 if what == "images" else 3, (n, 8, 8) if what == "images" else n
+        ).astype(kind)
+        for part, n in (("train", 60), ("test", 30))
+        for what, kind in (("images", np.uint8), ("labels", np.int64))
+    }
+    np.savez(tmp_path / "mine.npz", **arrays)
+    data = "datasets: {mine: {name: npz, file: mine.npz}}"
+    (tmp_path / "suite.yaml").write_text(re.sub("datasets: .*", data, TINY))
+    assert nrbench("run", tmp_path / "suite.yaml", "-o", tmp_path / "out").code == 0
+    cell = package.load(tmp_path / "out" / "tiny").rows[0].cells[0]
+    assert nrbench("submit", cell, "--results", tmp_path / "out", "-o", tmp_path / "b.zip", "--weights").code == 0
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "mine.npz").rename(tmp_path / "elsewhere" / "mine.npz")
+    for more in ([], ["--retrain", "-j", "1"]):
+        load_splits.cache_clear()
+        assert nrbench("verify", tmp_path / "b.zip", *more).code == 3
+        done = nrbench("verify", tmp_path / "b.zip", "--data-dir", tmp_path / "elsewhere", *more)
+        assert (done.code, done.out.strip()) == (0, "2 cells: 2 same")

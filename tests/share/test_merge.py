@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -188,7 +189,141 @@ def test_an_output_that_cannot_be_written(ours: Path, nrbench: Command, tmp_path
     assert (tmp_path / "file").read_text() == "x"
 
 
-# -- sites --------------------------------------------------------------------------------------------------------------
+# -- what a second look found ----------------------------------------------------------------------------------------------
+
+REFERENCE = "table,dataset,backbone,method,noise,accuracy,noise_std,weight_std\nT,synthetic,MLP,SGD,clean,{},1,1\n"
+
+
+def telling(folder: Path, number: float, sentence: str, *, table: bool) -> str:
+    """A suite with a reference and a claim and, if asked for, a table that stands beside the reference."""
+    folder.mkdir(parents=True)
+    (folder / "printed.csv").write_text(REFERENCE.format(number))
+    tables = "tables: [{title: T, reference: T, rows: [SGD], columns: [clean]}]\n" if table else ""
+    claim = f"claims: {{c: {{name: better, text: {sentence}, pairs: [{{a: {{method: RWP}}, b: {{method: SGD}}}}]}}}}\n"
+    return f"{TINY}{tables}{claim}reference: {{file: {folder / 'printed.csv'}}}\n"
+
+
+def test_tables_claims_and_reference_are_those_of_one_study(nrbench: Command, tmp_path: Path) -> None:
+    """Nothing of a second study's telling is mixed into the first's: no table beside another's printed numbers."""
+    first = study(nrbench, tmp_path / "a", text=telling(tmp_path / "pa", 11.0, "first", table=False))
+    second = study(nrbench, tmp_path / "b", text=telling(tmp_path / "pb", 93.0, "second", table=True))
+    assert nrbench("merge", first, second, "-o", tmp_path / "ab").code == 0
+    board = package.load(tmp_path / "ab" / "merged")
+    assert {claim.text for claim in board.claims} == {"first"}
+    assert board.tables == ()
+    assert nrbench("merge", second, first, "-o", tmp_path / "ba").code == 0
+    board = package.load(tmp_path / "ba" / "merged")
+    assert {claim.text for claim in board.claims} == {"second"}
+    (cell,) = board.tables[0].lines[0].cells
+    assert cell is not None
+    assert cell.reference is not None
+    assert cell.reference.accuracy == 93.0
+
+
+def test_a_directory_with_other_images_or_results_is_refused(ours: Path, nrbench: Command, tmp_path: Path) -> None:
+    """What lies where a merged study is to go is looked at before anything is written."""
+    assert nrbench("merge", ours, "-o", tmp_path / "there", "--name", "one").code == 0
+    store = tmp_path / "there" / "store"
+    cell = package.load(ours).rows[0].cells[0]
+    path = store / "cells" / cell[:2] / f"{cell}.json"
+    kept = path.read_bytes()
+    rewrite(path, clean_correct=0)
+    before = {p: p.read_bytes() for p in store.rglob("*") if p.is_file()}
+    done = nrbench("merge", ours, "-o", tmp_path / "there", "--name", "two")
+    assert done.code == 2
+    assert f"another result of cell {cell}" in done.err
+    path.write_bytes(kept)
+    (data,) = store.glob("data/*.json")
+    rewrite(data, sha256="0" * 64)
+    done = nrbench("merge", ours, "-o", tmp_path / "there", "--name", "two")
+    assert done.code == 2
+    assert "the images of synthetic" in done.err
+    assert {p for p in store.rglob("*") if p.is_file()} == before.keys()
+    assert not (tmp_path / "there" / "two").exists()
+
+
+def test_a_store_that_does_not_say_how_many_images_is_merged(ours: Path, nrbench: Command, tmp_path: Path) -> None:
+    """A record of images from before their number was written is taken over as it is, and no result is set aside."""
+    (data,) = ours.parent.glob("store/data/*.json")
+    write_json(data, {"sha256": json.loads(data.read_bytes().partition(b"\n")[2])["sha256"]})
+    assert nrbench("merge", ours, "-o", tmp_path / "merged").code == 0
+    assert not list(tmp_path.rglob("*.damaged"))
+    cell = package.load(ours).rows[0].cells[0]
+    assert nrbench("submit", cell, "--results", ours.parent, "-o", tmp_path / "row.zip", "--weights").code == 0
+    assert nrbench("verify", tmp_path / "row.zip").out.strip() == "2 cells: 2 same"
+
+
+@pytest.mark.parametrize("order", ["run first", "bundle first", "one after the other"])
+def test_no_weights_are_lost(ours: Path, nrbench: Command, tmp_path: Path, order: str) -> None:
+    """A bundle without weights beside the run that has them costs none of them, in whatever order they come."""
+    cell = package.load(ours).rows[0].cells[0]
+    bundle = tmp_path / "row.zip"
+    assert nrbench("submit", cell, "--results", ours.parent, "-o", bundle).code == 0
+    sources = [[ours, bundle], [bundle, ours], [bundle], [ours, bundle]]
+    if order == "one after the other":
+        assert nrbench("merge", bundle, "-o", tmp_path / "merged", "--name", "early").code == 0
+    chosen = sources[1] if order == "bundle first" else sources[0]
+    assert nrbench("merge", *chosen, "-o", tmp_path / "merged").code == 0
+    assert nrbench("verify", tmp_path / "merged" / "merged").out.strip() == "24 cells: 24 same"
+
+
+@pytest.mark.parametrize("order", [0, 1])
+def test_files_of_bundles_stay_beside_what_was_merged(nrbench: Command, tmp_path: Path, order: int) -> None:
+    """Tables that came in a bundle are kept with the merged study, which can be verified and given away again."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "device.csv").write_text("magnitude,mean,std\n0,0,0.01\n1,0,0.1\n")
+    text = TINY.partition("noise:")[0] + f"noise:\n  device: {{name: device_profile, table: {home / 'device.csv'}}}\n"
+    mine = study(nrbench, tmp_path / "mine", text=text)
+    cell = package.load(mine)["SGD"][0].cells[0]
+    assert nrbench("submit", cell, "--results", mine.parent, "-o", tmp_path / "row.zip", "--weights").code == 0
+    both = [mine, tmp_path / "row.zip"]
+    assert nrbench("merge", *(both if order else both[::-1]), "-o", tmp_path / "merged").code == 0
+    merged = tmp_path / "merged" / "merged"
+    assert nrbench("verify", merged).out.strip() == "8 cells: 8 same"
+    lock = json.loads((merged / "suite.lock.json").read_text())
+    assert Path(lock["noise"]["device"]["table"]["path"]).exists()
+    assert nrbench("site", merged, "-o", tmp_path / "public").code == 0
+
+
+def test_equal_counts_of_two_machines_are_the_same_result(ours: Path, nrbench: Command, tmp_path: Path) -> None:
+    """Two people who share a baseline merge: versions and norms are no part of what makes a result another one."""
+    theirs = study(nrbench, tmp_path / "theirs")
+    for path in theirs.parent.glob("store/cells/??/*.json"):
+        document = json.loads(path.read_bytes().partition(b"\n")[2])
+        for environment in document["environments"]:
+            environment["torch"] = "9.9"
+        rewrite(path, environments=document["environments"], weight_norm=document["weight_norm"] + 1e-6)
+    assert nrbench("merge", ours, theirs, "-o", tmp_path / "merged").code == 0
+
+
+def test_a_collection_of_unlike_recipes_is_merged(nrbench: Command, tmp_path: Path) -> None:
+    """Suites of a collection that train nothing of the same labels may differ in their recipes, merged as well as included."""
+    folder = tmp_path / "both"
+    folder.mkdir()
+    (folder / "one.yaml").write_text(TINY.replace("name: tiny", "name: one"))
+    other = TINY.replace("name: tiny", "name: two").replace("MLP:", "Other:").replace("epochs: 3", "epochs: 2")
+    (folder / "two.yaml").write_text(other)
+    (folder / "all.yaml").write_text("name: all\ninclude: [one.yaml, two.yaml]\n")
+    assert nrbench("run", folder / "all.yaml", "-o", folder / "out").code == 0
+    assert nrbench("merge", folder / "out" / "all", "-o", tmp_path / "merged", "--name", "all").code == 0
+    assert (tmp_path / "merged/all/leaderboard.json").read_bytes() == (folder / "out/all/leaderboard.json").read_bytes()
+
+
+def test_a_failure_is_taken_over_where_nobody_has_a_result(ours: Path, nrbench: Command, tmp_path: Path) -> None:
+    """A cell that failed with everybody says so on the merged board; one that somebody has a result of has that."""
+    theirs = study(nrbench, tmp_path / "theirs")
+    cell = package.load(ours).rows[0].cells[0]
+    failed = {"status": "error", "message": "it broke", "traceback": "", "log": None}
+    for folder in (ours, theirs):
+        write_json(folder.parent / "store" / "cells" / cell[:2] / f"{cell}.json", failed)
+        code = nrbench("merge", ours, theirs, "-o", tmp_path / folder.parent.parent.name).code
+        assert code == (0 if folder == ours else 1)
+    board = (tmp_path / "theirs" / "merged" / "failures.txt").read_text() if folder == theirs else ""
+    assert "it broke" in board
+
+
+# -- sites -------------------------------------------------------------------------------------------------------------
 
 
 def test_a_site(ours: Path, nrbench: Command, tmp_path: Path) -> None:
@@ -218,6 +353,29 @@ def test_a_site(ours: Path, nrbench: Command, tmp_path: Path) -> None:
         for link in re.findall(r'(?:href|src)="([^"#]+)"', page):
             assert (folder / link).exists(), link
     assert nrbench("site", ours, ours, "-o", tmp_path / "twice").code == 2
+
+
+def test_rows_of_equal_components_have_bundles_of_their_own(nrbench: Command, tmp_path: Path) -> None:
+    """Two labels of one method are two rows with two bundles, each with its own SHA-256 and labels."""
+    mine = study(nrbench, tmp_path / "mine", "methods={Again: {name: sgd}}", "methods.RWP=null", "seeds=1")
+    assert nrbench("site", mine, "-o", tmp_path / "public").code == 0
+    rows = (tmp_path / "public" / "tiny" / "rows.html").read_text()
+    bundles = re.findall(r'href="(bundles/[0-9a-f]{16}\.zip)".*?<code>([0-9a-f]{16})', rows)
+    assert len(bundles) == len(set(bundles)) == 12
+    for name, sha in bundles:
+        assert hashlib.sha256((tmp_path / "public" / "tiny" / name).read_bytes()).hexdigest().startswith(sha)
+
+
+def test_a_site_tells_no_paths(nrbench: Command, tmp_path: Path) -> None:
+    """The reason of a failure, which may name files of a machine, is not published."""
+    mine = study(nrbench, tmp_path / "mine")
+    cell = package.load(mine).rows[0].cells[0]
+    failed = {"status": "error", "message": "/home/me/secret is gone", "traceback": "/home/me/code.py", "log": None}
+    write_json(mine.parent / "store" / "cells" / cell[:2] / f"{cell}.json", failed)
+    assert nrbench("site", mine, "-o", tmp_path / "public").code == 0
+    files = [path for path in (tmp_path / "public").rglob("*") if path.is_file()]
+    assert files
+    assert not any(b"/home/me" in path.read_bytes() for path in files)
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
