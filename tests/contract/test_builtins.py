@@ -267,6 +267,15 @@ class Undefined(Probe):
         return {"x": float("nan")}
 
 
+class Rewarding(Undefined):
+    """Costs less than nothing."""
+
+    name: Literal["rewarding"] = "rewarding"
+
+    def passes(self, images: object) -> float:
+        return -1.0
+
+
 class Restless(torch.optim.SGD):
     """Moves the weights at a learning rate of 0 too."""
 
@@ -324,6 +333,7 @@ BREAKERS: dict[str, Callable[[], Component]] = {
     "selection_chooses_a_trained_epoch": lambda: broken(Last, choose=lambda self, scores: len(scores) - 1),
     "probe_leaves_the_network_alone": Disturbing,
     "probe_measures_numbers": Undefined,
+    "probe_says_what_it_costs": Rewarding,
     "executor_yields_each_item_once": Losing,
     "claim_without_rows_is_undecided": lambda: Sure(text="x"),
     "section_is_whole": lambda: section_of(
