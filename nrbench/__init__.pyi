@@ -55,6 +55,8 @@ from .families.network import Network as Network
 from .families.noise import NoiseModel as NoiseModel
 from .families.optimizer import Optimizer as Optimizer
 from .families.probe import NamedSplits as NamedSplits
+from .families.probe import ObservedStep as ObservedStep
+from .families.probe import Observer as Observer
 from .families.probe import Probe as Probe
 from .families.probe import Scoring as Scoring
 from .families.registry import Registry as Registry

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
+import torch
 from pydantic import Field
+from torch import Tensor
 
-from nrbench.base.chance import Chips
+from nrbench.base.chance import Chips, seed_torch
 from nrbench.base.component import NOT_IN_KEY, Component, canonical_fields
+from nrbench.families.analog import forward_at
 from nrbench.families.dataset import Images
+from nrbench.families.displacement import NONE, Weights
 from nrbench.families.network import Network
 from nrbench.families.noise import NoiseModel
+from nrbench.families.step import Step, part_sizes
 
 NamedSplits = Mapping[Literal["train", "validation", "test"], Images]
 """The images that a probe may look at, shuffled once so that their order does not follow the classes."""
@@ -48,6 +54,55 @@ class Probe(Component, family="probes"):
     ) -> list[dict[str, float]]:
         """Return what each of several probes of this class measures; where they can share work, override it."""
         return [probe.measured(network, data, chips) for probe in probes]
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedStep:
+    """A step of a training as a probe sees it: the method has found its gradient, and the weights have not moved yet."""
+
+    step: Step
+    gradient: Weights
+    """What the method found, before it is clipped, and before weight decay and momentum."""
+
+    def weights(self) -> Weights:
+        """Return the weights before the step, detached."""
+        return {name: weight.detach() for name, weight in self.step.model.named_parameters()}
+
+    def gradient_at(self, delta: Weights = NONE) -> tuple[Tensor, Weights]:
+        """Return the loss of the step's batch and its gradient at w + δ, of all parameters that are trained; a pass.
+
+        The network is in training mode, with the step's own dropout masks; running statistics stay as they are.
+        """
+        step = self.step
+        parameters = {name: p for name, p in step.model.named_parameters() if p.requires_grad}
+        total = {name: torch.zeros_like(parameter) for name, parameter in parameters.items()}
+        mean = torch.zeros((), device=step.labels.device)
+        count = len(step.labels)
+        sizes = part_sizes(count, max(step.micro_batch or count, step.fewest), fewest=step.fewest)
+        seed_torch(step.dropout_seed, step.images.device)
+        for x, y in zip(torch.split(step.images, sizes), torch.split(step.labels, sizes), strict=True):
+            with step.autocast():
+                logits = forward_at(step.model, delta, x, frozen_buffers=True, layout=step.layout)
+            loss = step.criterion(logits if logits.dtype == torch.float64 else logits.float(), y) * (len(y) / count)
+            found = torch.autograd.grad(loss, tuple(parameters.values()), allow_unused=True, materialize_grads=True)
+            for name, part in zip(parameters, found, strict=True):
+                total[name] += part
+            mean += loss.detach()
+        return mean, total
+
+
+class Observer(Probe):
+    """A probe that sees every step of a training: numbers of each, averaged over the epoch.
+
+    What is not kept of steps cannot be measured later: where a training is over, it has to be made again (`--force`).
+    """
+
+    @abstractmethod
+    def observed(self, step: ObservedStep) -> Mapping[str, Tensor | float]:
+        """Return numbers by name; as tensors, so that no step waits for a device."""
+
+    def measured(self, network: Network, data: NamedSplits, chips: Chips) -> dict[str, float]:
+        raise LookupError("it sees the steps of a training, and this one was made without it; --force makes it again")
 
 
 class Scoring(Probe):

@@ -18,7 +18,7 @@ from nrbench.base.torch_state import unchanged
 from nrbench.families.analog import Layout
 from nrbench.families.executor import Failure
 from nrbench.families.network import Network
-from nrbench.families.probe import Probe, Scoring
+from nrbench.families.probe import Observer, Probe, Scoring
 from nrbench.jobs.data import Data
 from nrbench.jobs.device import autocast, computing
 from nrbench.jobs.evaluate import Counts, evaluate, measure, unmeasured
@@ -130,7 +130,9 @@ def _results(
 
     if not record.measure_missing(selecting.probes, measured):
         record.restart()
-    weights = _chosen_weights(record, selecting, data, measured, _due(probes, record, _observing(training, data)), tell)
+    observed = _due(probes, record, _observing(training, data))
+    observers = [probe for probe in probes if isinstance(probe, Observer)]
+    weights = _chosen_weights(record, selecting, data, measured, observed, observers, tell)
     choices = selecting.choose(record.epochs)
     for epoch in sorted(weights):
         here = [cell for cell, chosen in choices.items() if chosen == epoch]
@@ -146,21 +148,37 @@ def _results(
         yield cell, CellFailure(status=failure.kind, message=failure.message, traceback=failure.traceback)
 
 
-Due = Callable[[int, Weights], tuple[Mapping[str, dict[str, float]], Mapping[str, str]]]
+Due = Callable[[Trained, Weights], tuple[Mapping[str, dict[str, float]], Mapping[str, str]]]
 
 
 def _due(probes: Sequence[Probe], record: Record, observe: Observe) -> Due:
-    """Return what measures the probes that are due after an epoch."""
+    """Return what measures the probes that are due after an epoch, and adds what was observed of its steps."""
     epochs = record.training.epochs
-    return lambda epoch, weights: observe(weights, [probe for probe in probes if epoch and probe.due(epoch, epochs)])
+
+    def measured(trained: Trained, weights: Weights) -> tuple[Mapping[str, dict[str, float]], Mapping[str, str]]:
+        due = [probe for probe in probes if trained.epoch and probe.due(trained.epoch, epochs)]
+        found, failed = observe(weights, [probe for probe in due if not isinstance(probe, Observer)])
+        wrong = {probe: reason for probe, each in trained.observed.items() if (reason := unmeasured(each))}
+        seen = {
+            probe: each for probe, each in trained.observed.items() if isinstance(each, dict) and probe not in wrong
+        }
+        return {**found, **seen}, {**failed, **wrong}
+
+    return measured
 
 
 def _chosen_weights(
-    record: Record, selecting: Selecting, data: Data, measured: Measure, observed: Due, tell: Watcher
+    record: Record,
+    selecting: Selecting,
+    data: Data,
+    measured: Measure,
+    observed: Due,
+    observers: Sequence[Observer],
+    tell: Watcher,
 ) -> dict[int, Weights]:
     """Return the weights of every chosen epoch, none if the training diverged; train what is not trained."""
     for keep in (lambda epochs: selecting.choose(epochs).values(), None):
-        for trained, seconds in _epochs(record, data):
+        for trained, seconds in _epochs(record, data, observers):
             finite = isfinite(trained.loss)
             loss = trained.loss if finite else None
             tell(Event(training=record.training.key, kind="epoch", epoch=trained.epoch, loss=loss))
@@ -170,7 +188,7 @@ def _chosen_weights(
             with unchanged(record.training.method.name, generators=False):
                 weights = trained.weights()
             numbers = measured(weights, selecting.probes()) if trained.epoch else {}
-            more, failed = observed(trained.epoch, weights)
+            more, failed = observed(trained, weights)
             record.add(trained, weights, measured={**more, **numbers}, failed=failed, seconds=seconds, keep=keep)
             if not selecting.left:
                 return {}
@@ -184,11 +202,11 @@ def _chosen_weights(
     raise StoreError(f"the weights of training {record.training.key} do not last")
 
 
-def _epochs(record: Record, data: Data) -> Iterator[tuple[Trained, float]]:
+def _epochs(record: Record, data: Data, observers: Sequence[Observer]) -> Iterator[tuple[Trained, float]]:
     """Yield the network after every epoch that is left to train, and the seconds that the epoch took."""
     if record.finished:
         return
-    epochs = train(record.training, data, checkpoint=record.resumed())
+    epochs = train(record.training, data, checkpoint=record.resumed(), observers=observers)
     while True:
         start = time.perf_counter()
         try:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -16,8 +16,10 @@ from nrbench.base.chance import TrainingChance, derive, seed_torch
 from nrbench.base.torch_state import unchanged
 from nrbench.families.analog import Layout
 from nrbench.families.displacement import check_displacement
+from nrbench.families.executor import Failure, attempt
 from nrbench.families.method import Method, own_optimizer, reestimates
 from nrbench.families.network import CALIBRATION_BATCH, copy_into, estimated_statistics, norm, same, stored_tensors
+from nrbench.families.probe import ObservedStep, Observer
 from nrbench.families.step import Batch, Clock, Criterion, State, Step
 from nrbench.jobs.batches import Batches
 from nrbench.jobs.data import Data
@@ -56,6 +58,8 @@ class Trained:
     layout: Layout
     finite: frozenset[str]
     """Parameters, and those buffers that were finite at the beginning: a mask may have infinities."""
+    observed: Mapping[str, dict[str, float] | Failure] = field(default_factory=dict)
+    """What each observer saw of the epoch's steps on average, or why it did not, by its fingerprint."""
 
     def weights(self) -> dict[str, Tensor]:
         """Return a copy of the parameters and buffers to be judged, contiguous and on the CPU, by name."""
@@ -90,10 +94,13 @@ class Trained:
         return Checkpoint(self.epoch, weights, tensors, scalars)
 
 
-def train(training: Training, data: Data, *, checkpoint: Checkpoint | None = None) -> Iterator[Trained]:
+def train(
+    training: Training, data: Data, *, checkpoint: Checkpoint | None = None, observers: Sequence[Observer] = ()
+) -> Iterator[Trained]:
     """Yield the network after every epoch that is left; the same object each time, so copy what should last.
 
-    Torch's default generator is used up. Raise `ValueError` for a training that would leave the network as it was.
+    `observers` see the steps of the epochs that they are due in, and change nothing. Torch's default generator is used up.
+    Raise `ValueError` for a training that would leave the network as it was.
     """
     method, model = training.method, initial_model(training, data)
     layout = Layout.of(model, training.backbone.stored(model))
@@ -113,14 +120,49 @@ def train(training: Training, data: Data, *, checkpoint: Checkpoint | None = Non
     finite = frozenset(n for n, t in stored_tensors(model).items() if n in parameters or t.isfinite().all())
     before = None if checkpoint else {name: p.detach().clone() for name, p in model.named_parameters()}
     for epoch in range(checkpoint.epoch + 1 if checkpoint else 1, training.epochs + 1):
-        loss, passes = loop.epoch(epoch)
+        watch = _Watch([observer for observer in observers if observer.due(epoch, training.epochs)])
+        loss, passes = loop.epoch(epoch, watch)
         if epoch == training.epochs and before and (loop.idle or same(dict(model.named_parameters()), before)):
             raise ValueError(f"{method.name} trains nothing: no gradient was found, or no weight has moved")
         whole = torch.stack(
             [tensor.isfinite().all() for n, tensor in stored_tensors(model).items() if n in finite]
         ).all()
         mean = loss.where(whole, float("nan")).item() / len(data.train)  # the last step is in no loss
-        yield Trained(epoch, mean, passes, model, optimizer, training, data, state, layout, finite)
+        yield Trained(epoch, mean, passes, model, optimizer, training, data, state, layout, finite, watch.means())
+
+
+class _Watch:
+    """What observers see of an epoch: sums over its steps; one that raises sees no more of it."""
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._sums: dict[Observer, dict[str, Tensor] | Failure] = {observer: {} for observer in observers}
+        self._steps = 0
+
+    def __call__(self, step: Step) -> None:
+        """Let every observer see a step whose gradient was found."""
+        if not self._sums:
+            return
+        self._steps += 1
+        gradient = {n: p.grad.detach().clone() for n, p in step.model.named_parameters() if p.grad is not None}
+        for observer, sums in self._sums.items():
+            if isinstance(sums, dict):
+                lent = ObservedStep(step, {name: tensor.clone() for name, tensor in gradient.items()})
+                self._sums[observer] = attempt(partial(self._seen, observer, sums), lent)
+
+    def _seen(self, observer: Observer, sums: dict[str, Tensor], step: ObservedStep) -> dict[str, Tensor]:
+        with unchanged(observer.name, generators=False):
+            found = observer.observed(step)
+        numbers = {name: torch.as_tensor(value, dtype=torch.float64).detach() for name, value in found.items()}
+        return {name: number + sums.get(name, 0.0) for name, number in numbers.items()}
+
+    def means(self) -> dict[str, dict[str, float] | Failure]:
+        """Return the means over the steps that were seen."""
+        return {
+            observer.fingerprint: sums
+            if isinstance(sums, Failure)
+            else {name: float(total) / self._steps for name, total in sums.items()}
+            for observer, sums in self._sums.items()
+        }
 
 
 class _Loop:
@@ -155,14 +197,14 @@ class _Loop:
         self.idle = True
         """Whether no gradient was found yet that is not 0."""
 
-    def epoch(self, epoch: int) -> tuple[Tensor, float]:
+    def epoch(self, epoch: int, watch: Callable[[Step], None]) -> tuple[Tensor, float]:
         """Make the steps of epoch 1, 2, …; return the sum of the losses of all images and the passes of each step."""
         self._model.train()
         loss = torch.zeros((), device=self._data.device)
         passes = 0.0
         for number, batch in enumerate(self._batches.epoch(epoch), start=(epoch - 1) * len(self._batches)):
             step = self._new_step(number, batch)
-            step_loss, gradient = _made(step, self._training.method, self._training.recipe, look=self.idle)
+            step_loss, gradient = _made(step, self._training.method, self._training.recipe, watch, look=self.idle)
             self.idle &= not gradient
             loss += step_loss * len(batch.labels)
             passes += step.passes
@@ -183,16 +225,20 @@ class _Loop:
         )
 
 
-def _made(step: Step, method: Method, recipe: Recipe, *, look: bool) -> tuple[Tensor, bool]:
+def _made(
+    step: Step, method: Method, recipe: Recipe, watch: Callable[[Step], None], *, look: bool
+) -> tuple[Tensor, bool]:
     """Make a step, from its learning rate to its update; return the loss that was differentiated.
 
-    Where somebody has to `look`, return too whether there was a gradient that is not 0.
+    Whoever has to `watch` sees it with its gradient found. Where somebody has to `look`, return too whether there was a
+    gradient that is not 0.
     """
     for group in step.optimizer.param_groups:
         group["lr"] = step.clock.lr
     loss = method.backward(step)
     gradient = look and norm(p.grad for p in step.model.parameters() if p.grad is not None) > 0
     step.finish()
+    watch(step)
     if recipe.clip_norm is not None:
         nn.utils.clip_grad_norm_(step.model.parameters(), recipe.clip_norm)
     method.update(step)

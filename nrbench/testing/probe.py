@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from nrbench.base.chance import Chips
 from nrbench.families.network import Network
-from nrbench.families.probe import Probe
+from nrbench.families.probe import ObservedStep, Observer, Probe
 from nrbench.jobs.data import Data
 from nrbench.jobs.job import evaluation_network
 from nrbench.suite.cell import Training
 from nrbench.suite.recipe import Recipe
-from nrbench.testing.samples import Plain, SmallDataset, SmallNetwork, same
+from nrbench.testing.samples import Plain, SmallDataset, SmallNetwork, gradients, same, sample_step
 
 
 def check_probe_leaves_the_network_alone(probe: Probe) -> None:
     """Weights, buffers, gradients and the mode of every module are what they were, and torch's own generator too."""
+    if isinstance(probe, Observer):
+        _check_observer(probe)
+        return
     network, data, chips = _initial()
     before = {name: tensor.clone() for name, tensor in network.model.state_dict().items()}
     state = torch.get_rng_state()
@@ -31,6 +36,13 @@ def check_probe_leaves_the_network_alone(probe: Probe) -> None:
 
 def check_probe_measures_numbers(probe: Probe) -> None:
     """It measures finite numbers, the same ones again, also together with another of its class."""
+    if isinstance(probe, Observer):
+        found = {name: float(value) for name, value in _seen(probe).items()}
+        assert found, "it sees nothing"
+        assert all(isfinite(value) for value in found.values()), f"it sees {found}"
+        again = {name: float(value) for name, value in _seen(probe).items()}
+        assert again == found, f"seen again it is {again}, not {found}"
+        return
     network, data, chips = _initial()
     found = probe.measured(network, data.splits, chips)
     assert found, "it measures nothing"
@@ -45,6 +57,24 @@ def check_probe_says_what_it_costs(probe: Probe) -> None:
         passes = probe.passes(images)
         assert isfinite(passes), f"it costs {passes} passes"
         assert passes >= 0, f"it costs {passes} passes"
+
+
+def _seen(probe: Observer) -> Mapping[str, Tensor | float]:
+    step = sample_step()
+    step.backward()
+    return probe.observed(ObservedStep(step, gradients(step)))
+
+
+def _check_observer(probe: Observer) -> None:
+    """A step that is observed has the weights, buffers and gradients that it had."""
+    step = sample_step()
+    step.backward()
+    before = {name: tensor.clone() for name, tensor in step.model.state_dict().items()}
+    found = {name: tensor.clone() for name, tensor in gradients(step).items()}
+    probe.observed(ObservedStep(step, gradients(step)))
+    assert same(dict(step.model.state_dict()), before), "it changed a weight or a buffer"
+    assert same(gradients(step), found), "it changed a gradient"
+    assert step.passes == 1, "it made passes of the step: `gradient_at` makes one that counts for nobody"
 
 
 def _initial() -> tuple[Network, Data, Chips]:

@@ -8,13 +8,16 @@ from nrbench_probes.gradient import GradientNorm
 from nrbench_probes.performance import Performance
 from nrbench_probes.sharpness import AscentSharpness, AverageSharpness
 from nrbench_probes.size import WeightSize
+from nrbench_probes.trajectory import GradientCosine, UpdateGradient
 
 __all__ = [
     "AscentSharpness",
     "AverageSharpness",
     "BatchNormShift",
+    "GradientCosine",
     "GradientNorm",
     "Performance",
+    "UpdateGradient",
     "WeightSize",
     "nrbench_components",
 ]
@@ -23,4 +26,13 @@ __all__ = [
 @hookimpl
 def nrbench_components() -> Iterable[type[Component]]:
     """The probes of this package."""
-    return [Performance, AverageSharpness, AscentSharpness, GradientNorm, WeightSize, BatchNormShift]
+    return [
+        Performance,
+        AverageSharpness,
+        AscentSharpness,
+        GradientNorm,
+        WeightSize,
+        BatchNormShift,
+        UpdateGradient,
+        GradientCosine,
+    ]

@@ -44,7 +44,16 @@ from nrbench_claims import Better, Correlated, GainGrows, OptimumAbove, OptimumI
 from nrbench_datasets import FashionMNISTMini, Synthetic
 from nrbench_methods import RWP, SAM, SGD, NoiseInjection, Ramped
 from nrbench_noise import DeviceProfile, Gaussian, Laplace, NoNoise
-from nrbench_probes import AscentSharpness, AverageSharpness, BatchNormShift, GradientNorm, Performance, WeightSize
+from nrbench_probes import (
+    AscentSharpness,
+    AverageSharpness,
+    BatchNormShift,
+    GradientCosine,
+    GradientNorm,
+    Performance,
+    UpdateGradient,
+    WeightSize,
+)
 from nrbench_ray import Ray
 
 DEVICE = DeviceProfile.model_validate(
@@ -86,6 +95,8 @@ BUILTINS: list[Component] = [
     GradientNorm(group=16),
     WeightSize(noise=Gaussian(sigma=0.1)),
     BatchNormShift(noise=Gaussian(sigma=0.1), draws=2, layers=True),
+    UpdateGradient(),
+    GradientCosine(),
     Constant(),
     Linear(),
     Quadratic(),

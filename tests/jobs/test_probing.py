@@ -36,7 +36,11 @@ probes:
   ascent: {name: ascent_sharpness, rho: 0.1, images: 40, every: 2}
   accuracy: {name: performance, on: test, noise: {name: gaussian, sigma: 0.2}, draws: 2}
   size: {name: weight_size}
+  gradient: {name: update_gradient}
+  cosine: {name: gradient_cosine, every: 2}
 """
+LATER = PROBES.partition("  gradient:")[0]
+"""Those that can be measured of stored weights."""
 
 
 class Broken(Probe):
@@ -101,8 +105,9 @@ def test_probes_change_no_weight_and_no_result(probed: Suite, tiny: Suite, tmp_p
     assert Store(tmp_path / "with" / "store").judged() == Store(tmp_path / "without" / "store").judged()
 
 
-def test_asked_for_later_is_as_at_once(probed: Suite, tiny: Suite, tmp_path: Path) -> None:
+def test_asked_for_later_is_as_at_once(write_suite: Write, tiny: Suite, tmp_path: Path) -> None:
     """On stored weights, without an epoch of training, the same numbers to the last bit; a third run measures nothing."""
+    probed = suite_of(write_suite(TINY + LATER, "later.yaml"))
     package.run(probed, options=Options(out=tmp_path / "at once"))
     package.run(tiny, options=Options(out=tmp_path / "later"))
     events: list[package.base.log.Event] = []  # type: ignore[name-defined]
@@ -176,7 +181,7 @@ def test_what_was_measured_is_shown(nrbench: Command, write_suite: Write, tmp_pa
     assert nrbench("run", path, "-o", tmp_path).code == 0
     folder = tmp_path / "tiny"
     lines = list(csv.DictReader(io.StringIO((folder / "probes.csv").read_text())))
-    assert len(lines) == 4 * (3 * 2 + 2 * 2 + 3 * 2 + 3 * 3)
+    assert len(lines) == 4 * (3 * 2 + 2 * 2 + 3 * 2 + 3 * 3 + 3 * 1 + 2 * 3)
     page = (folder / "leaderboard.html").read_text()
     for label in ("sharpness", "ascent", "accuracy", "size"):
         assert f"{label}: MLP on synthetic" in page
@@ -194,13 +199,61 @@ def test_what_was_measured_is_shown(nrbench: Command, write_suite: Write, tmp_pa
     assert (folder / "probes.csv").read_bytes() == written
 
 
+def test_steps_are_seen_while_they_are_made(write_suite: Write, probed: Suite, tiny: Suite, tmp_path: Path) -> None:
+    """SGD's cosine is 1 and RWP's is not; after the training an observer has nothing but the reason, until it is made again."""
+    package.run(probed, options=Options(out=tmp_path / "at once"))
+    gradient, cosine = probed.probes["gradient"].fingerprint, probed.probes["cosine"].fingerprint
+    for name, each in records(probed, tmp_path / "at once").items():
+        assert all(epoch["measured"][gradient]["norm"] > 0 for epoch in each["epochs"])
+        assert [cosine in epoch["measured"] for epoch in each["epochs"]] == [False, True, True]
+        found = each["epochs"][-1]["measured"][cosine]["cosine"]
+        assert found == pytest.approx(1, abs=1e-6) if name.startswith("SGD") else 0 < found < 0.9999
+    package.run(tiny, options=Options(out=tmp_path / "later"))
+    package.run(probed, options=Options(out=tmp_path / "later"))
+    for each in records(probed, tmp_path / "later").values():
+        assert all("--force makes it again" in epoch["failed"][gradient] for epoch in each["epochs"])
+    package.run(probed, options=Options(out=tmp_path / "later", force=True))
+    assert records(probed, tmp_path / "later") == records(probed, tmp_path / "at once")
+
+
+@pytest.mark.parametrize(
+    "method", ["{name: sam, rho: 0.05}", "{name: ramped, schedule: {name: linear}, method: {name: rwp, sigma: 0.1}}"]
+)
+def test_observers_change_no_training(write_suite: Write, tmp_path: Path, method: str) -> None:
+    """With BatchNorm and dropout in the network, and any method, every epoch's weights have the same bytes as without."""
+    text = TINY.partition("methods:")[0].replace(
+        "MLP: {name: mlp, hidden: [16]}", "WRN: {name: wide_resnet, depth: 10, width: 1, base: 4, dropout: 0.2}"
+    )
+    text += f"methods:\n  mine: {method}\nnoise:\n  clean: {{name: none}}\n"
+    plain, seen = suite_of(write_suite(text)), suite_of(write_suite(text + PROBES, "seen.yaml"))
+    package.run(plain, options=Options(out=tmp_path / "plain"))
+    package.run(seen, options=Options(out=tmp_path / "seen"))
+    ours, theirs = records(seen, tmp_path / "seen"), records(plain, tmp_path / "plain")
+    assert {name: each["kept"] for name, each in ours.items()} == {name: each["kept"] for name, each in theirs.items()}
+
+
+def test_a_training_that_was_killed_observes_the_same(probed: Suite, tmp_path: Path) -> None:
+    """Resumed from its last epoch, a training has the records of one that was never stopped."""
+    package.run(probed, options=Options(out=tmp_path / "whole"))
+    package.run(probed, options=Options(out=tmp_path / "cut"))
+    store = Store(tmp_path / "cut" / "store")
+    for training in probed.own_trainings.values():
+        stored = store.training(training.key)
+        record = stored.record()
+        stored.write(record.replace(epochs=record.epochs[:1], kept={1: record.kept[1]}), spec={})
+    for key in store.judged():
+        store.discard(key)
+    package.run(probed, options=Options(out=tmp_path / "cut"))
+    assert records(probed, tmp_path / "cut") == records(probed, tmp_path / "whole")
+
+
 def test_a_plan_adds_up_what_probes_cost(nrbench: Command, write_suite: Write, tmp_path: Path) -> None:
     """In epochs of passes: each due measurement of each training, by what the probe says it costs for these images."""
     found = json.loads(nrbench("plan", write_suite(TINY + PROBES), "-o", tmp_path, "--json").out)
     train = 116  # of 128 images 12 are held out
     per_epoch = 3 * 40 / 3 + 2 * 2 * 64 / 3  # sharpness: three passes over 40; accuracy: two of two copies over 64
     ascent = 2 * 5 * 40 / 3  # in the second and the last epoch
-    assert found["probe_passes"] == pytest.approx(4 * (3 * per_epoch + ascent) / train)
+    assert found["probe_passes"] == pytest.approx(4 * ((3 * per_epoch + ascent) / train + 2))  # the cosine: two epochs
     assert found["passes"] == 12
     assert "as much again for probes" in nrbench("plan", write_suite(TINY + PROBES), "-o", tmp_path).out
     assert json.loads(nrbench("plan", write_suite(), "-o", tmp_path, "--json").out)["probe_passes"] == 0

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from nrbench import Chips, Images, Network
+from nrbench import Chips, Images, Network, ObservedStep, State, Step
+from nrbench.base.chance import TrainingChance
 from nrbench_noise import Gaussian
-from nrbench_probes import AscentSharpness, AverageSharpness, BatchNormShift, GradientNorm, Performance, WeightSize
+from nrbench_probes import (
+    AscentSharpness,
+    AverageSharpness,
+    BatchNormShift,
+    GradientCosine,
+    GradientNorm,
+    Performance,
+    UpdateGradient,
+    WeightSize,
+)
 
 SIZE = 6
 IMAGES = Images(torch.zeros(40, 1, 2, 2, dtype=torch.uint8), torch.arange(40) % SIZE)
@@ -196,3 +207,63 @@ def test_what_a_measurement_costs(probe: Any, passes: float, network: Network) -
     watched = Counting(model=network.model, prepare=counted, criterion=network.criterion, batch=7)
     probe.measured(watched, DATA, chips())
     assert through / 3 == pytest.approx(passes)
+
+
+# -- what the steps of a training do ------------------------------------------------------------------------------------------
+
+
+def small_step(network: nn.Module, **changes: Any) -> Step:
+    """A step of a network on a few images, as a training makes it."""
+    drawn = torch.Generator().manual_seed(3)
+    given: dict[str, Any] = {
+        "model": network.train(),
+        "images": torch.randn(12, 1, 8, 8, generator=drawn),
+        "labels": torch.arange(12) % 3,
+        "criterion": nn.functional.cross_entropy,
+        "chance": TrainingChance(0, 0, {}, device=torch.device("cpu")),
+        "state": State(),
+        "optimizer": torch.optim.SGD(network.parameters(), lr=0.1),
+        "dropout_seed": 5,
+    }
+    return Step(**given | changes)
+
+
+@pytest.mark.parametrize("micro_batch", [None, 5])
+def test_the_cosine_of_two_gradients(normalised: Network, micro_batch: int | None) -> None:
+    """The update gradient against the one at w, both found here by plain torch on the same batch; nothing is left behind."""
+    model = normalised.model
+    torch.manual_seed(1)
+    delta = {name: 0.05 * torch.randn_like(parameter) for name, parameter in model.named_parameters()}
+    step = small_step(model, micro_batch=micro_batch)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    gradients = []
+    for displacement in (delta, {}):
+        copy = deepcopy(model)
+        with torch.no_grad():
+            for name, parameter in copy.named_parameters():
+                parameter.add_(displacement.get(name, torch.zeros(())))
+        parts = [step.images] if micro_batch is None else [step.images[:5], step.images[5:10], step.images[10:]]
+        labels = [step.labels] if micro_batch is None else [step.labels[:5], step.labels[5:10], step.labels[10:]]
+        for x, y in zip(parts, labels, strict=True):
+            (nn.functional.cross_entropy(copy(x), y) * len(y) / 12).backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in copy.parameters() if p.grad is not None]).double())
+    step.backward(delta)
+    update = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    after = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    found = GradientCosine().observed(ObservedStep(step, update))
+    perturbed, clean = gradients
+    assert float(found["perturbed_norm"]) == pytest.approx(float(perturbed.norm()), rel=1e-4)
+    assert float(found["clean_norm"]) == pytest.approx(float(clean.norm()), rel=1e-4)
+    assert float(found["cosine"]) == pytest.approx(float(perturbed @ clean / perturbed.norm() / clean.norm()), abs=1e-4)
+    assert UpdateGradient().observed(ObservedStep(step, update)) == {"norm": found["perturbed_norm"]}
+    assert all(torch.equal(tensor, after[name]) for name, tensor in model.state_dict().items())
+    assert all(torch.equal(p.grad, update[name]) for name, p in model.named_parameters() if p.grad is not None)
+    assert any(not torch.equal(before[name], after[name]) for name in before)  # the step's own pass moves statistics
+
+
+def test_sgd_moves_along_the_gradient(normalised: Network) -> None:
+    """Where nothing is perturbed the cosine is 1."""
+    step = small_step(normalised.model)
+    step.backward()
+    update = {name: p.grad.clone() for name, p in normalised.model.named_parameters() if p.grad is not None}
+    assert float(GradientCosine().observed(ObservedStep(step, update))["cosine"]) == pytest.approx(1, abs=1e-6)
