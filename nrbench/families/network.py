@@ -43,6 +43,10 @@ class Network:
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
     layout: Layout | None = field(default=None, repr=False)
     """How the weights lie on the device; found by the types of the model's modules where it is not given."""
+    start: Weights | None = field(default=None, repr=False)
+    """The weights that the training began with, where a probe asks."""
+    before: Weights | None = field(default=None, repr=False)
+    """The weights after the epoch before, which is the beginning for the first; None where they are not known."""
     displaced: bool = False
     """Whether there is any δ."""
     displacement_norm: float | None = None

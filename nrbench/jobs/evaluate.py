@@ -70,7 +70,8 @@ def _measured(probes: Sequence[Probe], *, network: Network, data: Data, chips: C
     """Return what probes of one class measure; those that are not the core's own are lent copies, which they may ruin."""
     kind, splits = type(probes[0]), data.splits
     if kind is not Scoring:
-        network = replace(network, model=deepcopy(network.model), prepare=deepcopy(network.prepare), _weights=None)  # type: ignore[arg-type]
+        lent = {"model": network.model, "prepare": network.prepare, "start": network.start, "before": network.before}
+        network = replace(network, _weights=None, **deepcopy(lent))  # type: ignore[arg-type]
         splits = {name: Images(part.images.clone(), part.labels.clone()) for name, part in splits.items()}
     with unchanged(probes[0].name):
         return kind.measured_together(probes, network, splits, chips)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 
@@ -106,10 +106,16 @@ def run_job(job: Job, setting: Setting) -> Results:
 def _observing(training: Training, data: Data) -> Observe:
     """Return what measures the probes that a suite asks for on weights of a training; what one raises is a record of it."""
     network = evaluation_network(training, data)
+    start = {name: weight.clone() for name, weight in network.weights().items()}
     chips = Chips(training.backbone.fingerprint, training.seed, data.device)
 
-    def observe(weights: Weights, probes: Sequence[Probe]) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
-        found = measure(probes, network.load(weights), data, chips) if probes else {}
+    def observe(
+        epoch: int, weights: Weights, before: Weights | None, probes: Sequence[Probe]
+    ) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
+        known = start if epoch == 1 else before
+        found = (
+            measure(probes, replace(network.load(weights), start=start, before=known), data, chips) if probes else {}
+        )
         failed = {probe: reason for probe, each in found.items() if (reason := unmeasured(each))}
         return {probe: each for probe, each in found.items() if probe not in failed}, failed  # type: ignore[misc]
 
@@ -157,7 +163,9 @@ def _due(probes: Sequence[Probe], record: Record, observe: Observe) -> Due:
 
     def measured(trained: Trained, weights: Weights) -> tuple[Mapping[str, dict[str, float]], Mapping[str, str]]:
         due = [probe for probe in probes if trained.epoch and probe.due(trained.epoch, epochs)]
-        found, failed = observe(weights, [probe for probe in due if not isinstance(probe, Observer)])
+        now = [probe for probe in due if not isinstance(probe, Observer)]
+        before = record.weights(trained.epoch - 1) if now and trained.epoch > 1 else None
+        found, failed = observe(trained.epoch, weights, before, now)
         wrong = {probe: reason for probe, each in trained.observed.items() if (reason := unmeasured(each))}
         seen = {
             probe: each for probe, each in trained.observed.items() if isinstance(each, dict) and probe not in wrong

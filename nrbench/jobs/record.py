@@ -18,8 +18,10 @@ from nrbench.suite.cell import Training
 Weights = dict[str, Tensor]
 Measure = Callable[[Weights, Sequence[Probe]], Mapping[str, dict[str, float]]]
 """Measures probes on weights and returns what it can, by fingerprint."""
-Observe = Callable[[Weights, Sequence[Probe]], tuple[Mapping[str, dict[str, float]], Mapping[str, str]]]
-"""Does the same, and returns why it could not beside it."""
+Observe = Callable[
+    [int, Weights, Weights | None, Sequence[Probe]], tuple[Mapping[str, dict[str, float]], Mapping[str, str]]
+]
+"""Does the same for an epoch, given the weights of the one before, and returns why it could not beside it."""
 
 
 class Record:
@@ -97,7 +99,12 @@ class Record:
         """Measure probes on the stored epochs that lack them, as far as their weights are kept."""
         for number, lacking in self._record.left(probes, self.training.epochs).items():
             weights, epochs = self.weights(number), list(self._record.epochs)
-            measured, failed = observe(weights, lacking) if weights is not None else ({}, _gone(lacking))
+            measured: Mapping[str, dict[str, float]]
+            failed: Mapping[str, str]
+            if weights is None:
+                measured, failed = {}, _gone(lacking)
+            else:
+                measured, failed = observe(number, weights, self.weights(number - 1), lacking)
             known = epochs[number - 1]
             epochs[number - 1] = known.replace(
                 measured={**known.measured, **measured}, failed={**known.failed, **failed}

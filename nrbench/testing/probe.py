@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 
@@ -80,7 +81,9 @@ def _check_observer(probe: Observer) -> None:
 def _initial() -> tuple[Network, Data, Chips]:
     training = Training(SmallDataset(), SmallNetwork(), Plain(), Recipe(evaluation_batch=16), seed=0)
     data = Data.of(training, Path(), torch.device("cpu"))
-    return evaluation_network(training, data), data, Chips("backbone", 0, data.device)
+    network = evaluation_network(training, data)
+    start = {name: weight.clone() for name, weight in network.weights().items()}
+    return replace(network, start=start, before=start), data, Chips("backbone", 0, data.device)
 
 
 CHECKS = (check_probe_leaves_the_network_alone, check_probe_measures_numbers, check_probe_says_what_it_costs)

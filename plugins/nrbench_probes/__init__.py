@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from nrbench import Component, hookimpl
 from nrbench_probes.batch_norm import BatchNormShift
+from nrbench_probes.distance import Distance
 from nrbench_probes.gradient import GradientNorm
 from nrbench_probes.performance import Performance
 from nrbench_probes.sharpness import AscentSharpness, AverageSharpness
@@ -14,6 +15,7 @@ __all__ = [
     "AscentSharpness",
     "AverageSharpness",
     "BatchNormShift",
+    "Distance",
     "GradientCosine",
     "GradientNorm",
     "Performance",
@@ -35,4 +37,5 @@ def nrbench_components() -> Iterable[type[Component]]:
         BatchNormShift,
         UpdateGradient,
         GradientCosine,
+        Distance,
     ]
