@@ -38,15 +38,17 @@ def drawn(
     *,
     panels: int = 1,
     size: tuple[float, float] = (7.2, 4.2),
+    alike: bool = True,
 ) -> Figure:
     """Return a figure of so many panels side by side, `size` inches in all, that `draw` fills.
 
-    No date is in it and no id depends on chance. What `draw` labels is listed beside the panels, once.
+    No date is in it and no id depends on chance. What `draw` labels is listed beside the panels, once. Panels of
+    things that are `alike` have one scale.
     """
-    return Figure(title, seen, picture(draw, partial(_svg, draw, panels, size), panels, size))
+    return Figure(title, seen, picture(draw, partial(_svg, draw, panels, size, alike), panels, size, alike))
 
 
-def _svg(draw: Callable[[Sequence[Axes]], None], panels: int, size: tuple[float, float]) -> bytes:
+def _svg(draw: Callable[[Sequence[Axes]], None], panels: int, size: tuple[float, float], alike: bool) -> bytes:
     import matplotlib
 
     with (
@@ -58,7 +60,7 @@ def _svg(draw: Callable[[Sequence[Axes]], None], panels: int, size: tuple[float,
         from matplotlib.figure import Figure as Canvas
 
         canvas = Canvas(figsize=size, layout="constrained")
-        axes = canvas.subplots(1, panels, squeeze=False, sharey=True)[0]
+        axes = canvas.subplots(1, panels, squeeze=False, sharey=alike)[0]
         draw(axes)
         handles, labels = axes[0].get_legend_handles_labels()
         if labels:

@@ -79,6 +79,7 @@ def _probes(suite: Suite, network: str, methods: Mapping[str, Seeds]) -> Iterato
                 partial(_draw, panels=panels),
                 panels=len(panels),
                 size=(3.6 * len(panels) + 2.6, 3.8),
+                alike=False,
             )
 
 
@@ -106,5 +107,4 @@ def _draw(axes: Sequence[Axes], panels: Mapping[str, Mapping[str, Curve]]) -> No
             axis.fill_between(epochs, low, high, color=how["color"], alpha=0.15, linewidth=0)
         axis.set_xlabel("epoch")
         axis.set_title(plain(name), fontsize=9)
-        axis.tick_params(labelleft=True)
         axis.grid(alpha=0.3)
