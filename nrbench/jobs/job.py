@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from math import isfinite
 from pathlib import Path
 
@@ -95,27 +96,36 @@ def run_job(job: Job, setting: Setting) -> Results:
         if left or stored.record().left(job.probes, training.epochs):
             setting.tell(Event(training=training.key, kind="started"))
             data = Data.of(training, setting.data, device)
-            record = Record(stored, training, device, fresh=setting.fresh and bool(left))
-            for cell, result in _results(left, job.probes, data, record, setting.tell) if left else ():
+            record, observe = (
+                Record(stored, training, device, fresh=setting.fresh and bool(left)),
+                _observing(training, data),
+            )
+            for cell, result in _results(left, job.probes, data, record, observe, setting.tell) if left else ():
                 store.put(cell.key, result)
                 results[cell.key] = result
-            record.measure_more(job.probes, _observing(training, data))
+            record.measure_more(job.probes, observe)
     return results
 
 
 def _observing(training: Training, data: Data) -> Observe:
-    """Return what measures the probes that a suite asks for on weights of a training; what one raises is a record of it."""
-    network = evaluation_network(training, data)
-    start = {name: weight.clone() for name, weight in network.weights().items()}
-    chips = Chips(training.backbone.fingerprint, training.seed, data.device)
+    """Return what measures the probes that a suite asks for on weights of a training; what one raises is a record of it.
+
+    Its network is built when there is something to measure.
+    """
+
+    @cache
+    def beginning() -> tuple[Network, Weights]:
+        network = evaluation_network(training, data)
+        return network, {name: weight.clone() for name, weight in network.weights().items()}
 
     def observe(
         epoch: int, weights: Weights, before: Weights | None, probes: Sequence[Probe]
     ) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
-        known = start if epoch == 1 else before
-        found = (
-            measure(probes, replace(network.load(weights), start=start, before=known), data, chips) if probes else {}
-        )
+        if not probes:
+            return {}, {}
+        (network, start), chips = beginning(), Chips(training.backbone.fingerprint, training.seed, data.device)
+        here = replace(network.load(weights), start=start, before=start if epoch == 1 else before)
+        found = measure(probes, here, data, chips)
         failed = {probe: reason for probe, each in found.items() if (reason := unmeasured(each))}
         return {probe: each for probe, each in found.items() if probe not in failed}, failed  # type: ignore[misc]
 
@@ -123,7 +133,7 @@ def _observing(training: Training, data: Data) -> Observe:
 
 
 def _results(
-    cells: Sequence[Cell], probes: Sequence[Probe], data: Data, record: Record, tell: Watcher
+    cells: Sequence[Cell], probes: Sequence[Probe], data: Data, record: Record, observe: Observe, tell: Watcher
 ) -> Iterator[tuple[Cell, CellResult | CellFailure]]:
     """Yield every cell with its result, as soon as it has one: train and measure, choose an epoch, evaluate."""
     training = record.training
@@ -136,7 +146,7 @@ def _results(
 
     if not record.measure_missing(selecting.probes, measured):
         record.restart()
-    observed = _due(probes, record, _observing(training, data))
+    observed = _due(probes, record, observe)
     observers = [probe for probe in probes if isinstance(probe, Observer)]
     weights = _chosen_weights(record, selecting, data, measured, observed, observers, tell)
     choices = selecting.choose(record.epochs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -24,8 +23,6 @@ from nrbench.report.page import Page
 from nrbench.report.write import write_reports
 from nrbench.share.study import Study, StudyRow
 from nrbench.share.submit import submit
-
-log = logging.getLogger(__name__)
 
 
 class Offered(NamedTuple):
