@@ -51,7 +51,12 @@ def command(needed: Sequence[str], results: Path, device: str, remove: bool, as_
         names = ", ".join(dict.fromkeys(suite.name for suite in kept)) or "no suite"
         headers = ("what", "number", "size", "oldest", "newest")
         console().print(report.plain_table(f"Held in {root}", headers, list(map(_line, held_in(found)))))
-        console().print(report.plain_table(f"Needed by none of {names}", headers, list(map(_line, held_in(unneeded)))))
+        if unneeded:
+            console().print(
+                report.plain_table(f"Needed by none of {names}", headers, list(map(_line, held_in(unneeded))))
+            )
+        else:
+            click.echo(f"All of it is needed by {names}.")
     if remove:
         for holding in unneeded:
             holding.remove()

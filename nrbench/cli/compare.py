@@ -43,8 +43,8 @@ def command(first: Path, second: Path, fail_under: float | None, as_json: bool) 
         )
         return _GATE if worse else 0
     rows = [(each.method, each.noise, *_where(each, found), *_numbers(each)) for each in found.changes]
-    headers = ("method", "noise", *_varying(found), "first", "second", "difference", "95 % interval")
-    console().print(report.plain_table(f"{second} against {first}", headers, rows))
+    headers = ("method", "noise", *_varying(found), "first", "second", "change", "95 % interval")
+    report.print_table(console(), f"{second} against {first}", headers, rows)
     for sentence in _sentences(found):
         click.echo(sentence)
     for each in worse:

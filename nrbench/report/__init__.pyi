@@ -4,6 +4,7 @@ from .forecast import forecast as forecast
 from .runner import run_to_page as run_to_page
 from .terminal import plain_table as plain_table
 from .terminal import print_page as print_page
+from .terminal import print_table as print_table
 from .write import write_reports as write_reports
 
 __all__: list[str]

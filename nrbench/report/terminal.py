@@ -45,6 +45,12 @@ def print_page(console: Console, page: Page, *, brief: bool = False) -> None:
         console.print(Text(f"! {printable(flag)}", style="yellow"))
 
 
+def print_table(console: Console, title: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table of texts as it fits, in parts where it is too wide; the first column is aligned left, numbers right."""
+    first, *rest = headers
+    console.print(*_fitting(Sheet(title, first, heads(*rest), text_lines(rows)), console.width), sep="\n")
+
+
 def plain_table(title: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     """Return a table of texts; the first column is aligned left, numbers right."""
     first, *rest = headers
@@ -88,15 +94,17 @@ def _cut(word: str) -> str:
 
 
 def _widths(sheet: Sheet, between: int) -> list[int]:
-    return [between + _width(head, [line.entries[x] for line in sheet.lines]) for x, head in enumerate(sheet.heads)]
+    return [between + _width(sheet, index) for index in range(len(sheet.heads))]
 
 
-def _width(head: Head, entries: Sequence[Entry]) -> int:
+def _width(sheet: Sheet, column: int) -> int:
+    """Return how wide a column has to be: headings and texts break between words, numbers do not."""
+    head = sheet.heads[column]
     if head.wide:
         return _SENTENCE
-    words = f"{head.label} {head.group}".split()  # headings break between words, numbers do not
-    texts = [*words, *(text for entry in entries for text in (entry.text, *entry.below))]
-    return max(map(len, texts), default=0)
+    texts = [text for line in sheet.lines for text in (line.entries[column].text, *line.entries[column].below)]
+    whole = texts if sheet.is_numeric(column) else [word for text in texts for word in text.split()]
+    return max(map(len, (*f"{head.label} {head.group}".split(), *whole)), default=0)
 
 
 def _grid(sheet: Sheet, *, tight: bool = False) -> Table:
@@ -119,7 +127,7 @@ def _grid(sheet: Sheet, *, tight: bool = False) -> Table:
             Text("\n".join(map(printable, label.split("\n")))),
             justify="right" if numeric else "left",
             overflow="fold",
-            min_width=None if tight else _width(head, [line.entries[index] for line in sheet.lines] if numeric else []),
+            min_width=None if tight else min(_width(sheet, index), _SENTENCE),
         )
     for line in sheet.lines:
         grid.add_row(Text(_label(line)), *map(_cell, line.entries))
