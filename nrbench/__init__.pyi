@@ -37,6 +37,7 @@ from .families.backbone import Backbone as Backbone
 from .families.claim import Checked as Checked
 from .families.claim import Claim as Claim
 from .families.claim import Evidence as Evidence
+from .families.claim import Series as Series
 from .families.claim import Verdict as Verdict
 from .families.dataset import Dataset as Dataset
 from .families.dataset import Images as Images

@@ -24,7 +24,7 @@ ORDER = {
     "suite": "shipped reference table recipe cell seeds given suite yaml sweeps layers check passes trial facts locked read schema describe",
     "jobs": "results files device batches data train evaluate store lock output record select processes job plan status export bench "
     "expected verify clean doctor",
-    "board": "leading tables ranking rows claims growing sheets leaderboard comparison",
+    "board": "leading tables ranking rows series claims growing sheets leaderboard comparison",
     "report": "pictures drawing cost asked_tables claim_sheets figures lead sections training details page csv markdown latex html "
     "terminal write forecast runner components",
     "share": "bundle study submit merge site",

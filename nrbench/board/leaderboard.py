@@ -21,8 +21,10 @@ from nrbench.board.growing import Growth, growth_of
 from nrbench.board.leading import with_leaders
 from nrbench.board.ranking import Ranking, rankings
 from nrbench.board.rows import Results, rows
+from nrbench.board.series import series_of
 from nrbench.board.sheets import notebook_html
 from nrbench.board.tables import PivotTable, pivoted
+from nrbench.families.claim import Series
 from nrbench.families.row import Row
 from nrbench.families.selection import chosen_on
 from nrbench.jobs.results import CellResult, Environment, Result
@@ -89,7 +91,7 @@ class Leaderboard(BaseModel):
             rows=tuple(ordered),
             rankings=tuple(ranking for part in benchmark.parts for ranking in rankings(part, grouped)),
             tables=tuple(table for view in views for table in _tables(*view)),
-            claims=tuple(row for view in views for row in claim_rows(*view)),
+            claims=tuple(row for view in views for row in claim_rows(*view, _series(view[0], store))),
         )
 
     @property
@@ -160,6 +162,11 @@ def _environments(results: Iterable[Result]) -> tuple[Environment, ...]:
     judged = (result for result in results if isinstance(result, CellResult))
     seen = {each.model_dump_json(): each for result in judged for each in result.environments}
     return tuple(sorted(seen.values(), key=lambda each: each.fingerprint))
+
+
+def _series(benchmark: Benchmark, store: Store) -> list[Series]:
+    """Return what probes measured, where there is a claim that it could be evidence of."""
+    return [each for part in benchmark.parts for each in series_of(part, store)] if benchmark.claims else []
 
 
 Printed = Mapping[str, Sequence[Row]] | None

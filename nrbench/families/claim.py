@@ -12,6 +12,21 @@ from nrbench.base.statistics import LEVEL, Interval
 from nrbench.families.row import Row
 
 
+class Series(Frozen):
+    """A number that a probe measured of a method's trainings on one network, at the epochs at which every seed has it."""
+
+    probe: str
+    """The probe's label in the suite."""
+    number: str
+    """What the probe calls it."""
+    method: str
+    backbone: str
+    dataset: str
+    epochs: tuple[int, ...]
+    by_seed: tuple[tuple[float, ...], ...]
+    """Of each seed, the values at these epochs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What a claim is checked against: rows, and what their labels stand for."""
@@ -24,6 +39,8 @@ class Evidence:
     """Its noise models by label."""
     tables: Mapping[str, Sequence[Row]] | None = None
     """In the place of rows, numbers that somebody printed, by table."""
+    series: Sequence[Series] = ()
+    """What the suite's probes measured."""
     level: float = LEVEL
     """The confidence of intervals, and 1 less the error of tests; above 95 % where seeds were added after looks."""
 

@@ -14,6 +14,7 @@ from nrbench import (
     Evidence,
     Row,
     RowFilter,
+    Series,
     best,
     chooses,
     covered,
@@ -44,6 +45,8 @@ class RowSet(ABC):
     """The methods of the suite by label."""
     noise: Mapping[str, Component]
     """Its noise models by label."""
+    series: Sequence[Series] = ()
+    """What probes measured."""
     confidence: float = LEVEL
     """That intervals and tests are made with."""
     rounding: ClassVar[float] = 0.0
@@ -137,7 +140,7 @@ class MeasuredRows(RowSet):
         return paired(known, level=self.confidence) if known and len(known) == len(found) else None
 
     def unprejudiced(self) -> RowSet | None:
-        return UnprejudicedRows(self.rows, self.methods, self.noise, self.confidence)
+        return UnprejudicedRows(self.rows, self.methods, self.noise, self.series, self.confidence)
 
 
 class UnprejudicedRows(MeasuredRows):
@@ -172,7 +175,7 @@ def rows_of(evidence: Evidence, tables: Sequence[str]) -> RowSet:
     What is printed again counts once.
     """
     if evidence.tables is None:
-        return MeasuredRows(evidence.rows, evidence.methods, evidence.noise, evidence.level)
+        return MeasuredRows(evidence.rows, evidence.methods, evidence.noise, evidence.series, evidence.level)
     chosen: dict[tuple[str, ...], Row] = {}
     for table, rows in evidence.tables.items():
         for row in rows if not tables or table in tables else ():

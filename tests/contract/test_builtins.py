@@ -40,7 +40,7 @@ from nrbench.jobs.processes import Processes
 from nrbench.report.sections import Differences, Tail, TradeOff
 from nrbench.testing import Check, SmallDataset, SmallNetwork, checks_for, checks_of, parametrize_with_checks
 from nrbench_backbones import MLP, ResNet, Timm, Torchvision, WideResNet
-from nrbench_claims import Better, Correlated, GainGrows, OptimumAbove, OptimumInside, SameOptimum
+from nrbench_claims import Better, Correlated, GainGrows, OptimumAbove, OptimumInside, ProbeOrder, SameOptimum
 from nrbench_datasets import FashionMNISTMini, Synthetic
 from nrbench_methods import RWP, SAM, SGD, NoiseInjection, Ramped
 from nrbench_noise import DeviceProfile, Gaussian, Laplace, NoNoise
@@ -121,6 +121,7 @@ BUILTINS: list[Component] = [
         {"text": "x", "gains": [{"of": {"method": "A"}, "over": {"method": "B"}}], "along": ["clean", "noisy"]}
     ),
     Correlated.model_validate({"text": "x", "groups": ["A*"], "x": "clean", "y": "noisy"}),
+    ProbeOrder.model_validate({"text": "x", "probe": "p", "number": "n", "order": ["A", "B"]}),
 ]
 
 

@@ -294,6 +294,32 @@ def test_the_leaderboard_of_a_suite_from_before_probes_is_not_another(
     assert "differs from this one" in nrbench("run", write_suite(), "-o", tmp_path).err
 
 
+def test_a_claim_about_what_was_measured(write_suite: Write, tmp_path: Path) -> None:
+    """Its evidence are the records: the distance that SGD travelled over RWP's, seed by seed, as it is stored."""
+    claim = """\
+claims:
+  far:
+    name: probe_order
+    text: SGD goes further than RWP.
+    probe: distance
+    number: in_this_epoch
+    over: sum
+    order: [SGD, RWP]
+"""
+    suite = suite_of(write_suite(TINY + PROBES + claim))
+    board = package.run(suite, options=Options(out=tmp_path))
+    travelled: dict[str, list[float]] = {}
+    key = suite.probes["distance"].fingerprint
+    for labels, training in suite.own_trainings.items():
+        epochs = Store(tmp_path / "store").training(training.key).record().epochs
+        travelled.setdefault(labels.method, []).append(sum(e.measured[key]["in_this_epoch"] for e in epochs))
+    expected = sum(a - b for a, b in zip(travelled["SGD"], travelled["RWP"], strict=True)) / 2
+    assert {row.selection for row in board.claims} == {"chosen", "last"}
+    for row in board.claims:
+        assert row.measured.effect == pytest.approx(expected)
+        assert row.measured.of == 1
+
+
 def test_weights_that_are_gone_are_not_trained_for_a_probe(probed: Suite, tiny: Suite, tmp_path: Path) -> None:
     """Where an epoch's weights are not stored a probe asked for later has no number for it, and nothing is trained."""
     package.run(tiny, options=Options(out=tmp_path))

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nrbench import Claim, Component, Evidence, Registry, Row, SuiteError, Verdict, load_suite
+from nrbench import Claim, Component, Evidence, Registry, Row, Series, SuiteError, Verdict, load_suite
 from nrbench.suite.shipped import shipped_suites
 from nrbench.suite.suite import Benchmark
-from nrbench_claims import Better, Correlated, GainGrows, OptimumAbove, OptimumInside, SameOptimum
+from nrbench_claims import Better, Correlated, GainGrows, OptimumAbove, OptimumInside, ProbeOrder, SameOptimum
 from nrbench_methods import RWP
 from nrbench_noise import Gaussian, NoNoise
 from tests.conftest import TINY
@@ -288,3 +288,56 @@ def test_the_docs_show_these_verdicts(paper: Benchmark) -> None:
             f"| {label} | {claim.text} ({claim.source}) | {found.reading} | {found.verdict} | {effect} | {interval} |"
         )
         assert line in text
+
+
+# -- what probes measured -----------------------------------------------------------------------------------------------------
+
+
+def series(method: str, *by_seed: tuple[float, ...], backbone: str = "net") -> Series:
+    epochs = tuple(range(1, len(by_seed[0]) + 1))
+    return Series(
+        probe="gradient",
+        number="norm",
+        method=method,
+        backbone=backbone,
+        dataset="data",
+        epochs=epochs,
+        by_seed=by_seed,
+    )
+
+
+def ordered(found: list[Series], **fields: Any) -> Verdict:
+    claim = {"name": "probe_order", "text": "x", "probe": "gradient", "number": "norm", "order": ["SGD", "RWP", "SAM"]}
+    return ProbeOrder.model_validate(claim | fields).verdict(Evidence(series=found))
+
+
+SGD_SEEDS = ((3.0, 5.0), (3.2, 5.4), (2.9, 4.8))
+RWP_SEEDS = ((2.0, 3.0), (2.1, 3.1), (1.8, 2.9))
+SAM_SEEDS = ((0.5, 3.0), (0.6, 3.4), (0.2, 2.8))
+
+
+def test_an_order_of_what_probes_measured() -> None:
+    """Each step is a paired difference over seeds, as scipy has it, of means, sums or last values over the epochs."""
+    found = [series("SGD", *SGD_SEEDS), series("RWP", *RWP_SEEDS), series("SAM", *SAM_SEEDS)]
+    for over, of in (("mean", np.mean), ("sum", np.sum), ("last", lambda values: values[-1])):
+        verdict = ordered(found, over=over)
+        for cell, (larger, smaller) in zip(
+            verdict.cells, ((SGD_SEEDS, RWP_SEEDS), (RWP_SEEDS, SAM_SEEDS)), strict=True
+        ):
+            first, second = ([of(values) for values in seeds] for seeds in (larger, smaller))
+            test = stats.ttest_rel(first, second)
+            assert cell.effect == pytest.approx(np.mean(first) - np.mean(second))
+            assert cell.interval == pytest.approx(tuple(test.confidence_interval()))
+    assert ordered(found, over="mean").verdict == "supported"
+    assert ordered(found, over="last").reading == "1 of 2"  # at the end SAM is above RWP
+    assert ordered(found, order=["SAM", "SGD"]).verdict == "contradicted"
+
+
+def test_what_no_probe_has_measured_is_undecided() -> None:
+    """Without the probe, its number or a method's records a claim says what is missing; other networks are cells of their own."""
+    found = [series("SGD", *SGD_SEEDS), series("RWP", *RWP_SEEDS)]
+    assert "no probe 'gradient' has measured a number 'other'" in ordered(found, number="other").reason
+    assert "gradient has measured nothing of SAM" in ordered(found).reason
+    both = [*found, *(series(s.method, *s.by_seed, backbone="wide") for s in found)]
+    assert ordered(both, order=["SGD", "RWP"]).of == 2
+    assert ordered(both, order=["SGD", "RWP"], under={"backbone": "wide"}).of == 1
