@@ -20,15 +20,16 @@ from nrbench.base.statistics import LEVEL
 
 POWER = 1 / 8
 """ρ. Most of the error is spent at the first look, so that a study that ends there has an interval of about its nominal
-level; by simulation, 3 to 10 seeds cover 94.9 to 97.3 % over effects of 0 to 5 standard deviations."""
+level; by simulation, 3 to 10 seeds cover 94.9 to 97.4 % over effects of 0 to 5 standard deviations. No ρ stays within 97:
+from 1/4 to 1/64 the highest coverage is 97.7, 97.4, 97.3, 97.2 and 97.1 %."""
 BINS = 400
 """Of the distribution of the statistic; with twice as many no level of 3 to 100 seeds moves by 1e-4."""
 Numbers = NDArray[np.float64]
 
 
 @lru_cache(maxsize=8)
-def repeated_levels(first: int, last: int) -> tuple[float, ...]:
-    """Return the confidence level of Student's interval at `first`, `first` + 1, …, `last` values, looked at each time.
+def repeated_levels(looks: tuple[int, ...], most: int) -> tuple[float, ...]:
+    """Return the confidence level of Student's interval at each of these numbers of values, of `most` at last.
 
     The mean of normal values without effect leaves an interval at these levels, at any of the looks, with 5 % in all.
     Exact but for quadrature: u = √n·mean / √Σx² is a Markov chain, since the direction of n independent normal values and
@@ -37,20 +38,24 @@ def repeated_levels(first: int, last: int) -> tuple[float, ...]:
     levels: list[float] = []
     edges, masses = np.zeros(0), np.zeros(0)
     spent = 0.0
-    for count in range(first, last + 1):
-        allowed = (1 - LEVEL) * (count / last) ** POWER
-        if count == first:
+    for count in range(looks[0], looks[-1] + 1):
+        allowed = (1 - LEVEL) * (count / most) ** POWER
+        if count == looks[0]:
             t = float(stdtrit(count - 1, 1 - allowed / 2))
             bound = t / sqrt(count - 1 + t * t)
-        else:
+        elif count in looks:
             bound = _bound(masses, _centres(edges), count - 1, allowed - spent)
+        else:
+            bound = 1.0
         inside = np.linspace(-bound, bound, BINS + 1)
-        if count == first:
+        if count == looks[0]:
             below = stdtr(count - 1, inside * sqrt(count - 1) / np.sqrt(1 - inside**2))
         else:
             below = _below(inside[:, None], _centres(edges)[None], count - 1) @ masses
-        edges, masses, spent = inside, np.diff(below), allowed
-        levels.append(1 - 2 * float(stdtr(count - 1, -bound * sqrt(count - 1) / sqrt(1 - bound**2))))
+        edges, masses = inside, np.diff(below)
+        if count in looks:
+            spent = allowed
+            levels.append(1 - 2 * float(stdtr(count - 1, -bound * sqrt(count - 1) / sqrt(1 - bound**2))))
     return tuple(levels)
 
 

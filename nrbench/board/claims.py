@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from nrbench.base.component import Frozen
 from nrbench.base.errors import told
+from nrbench.base.statistics import LEVEL
 from nrbench.families.claim import Claim, Evidence, Series, Verdict
 from nrbench.families.row import BatchNorm, Row
 from nrbench.suite.suite import Benchmark
@@ -29,10 +30,11 @@ def claim_rows(
     rows: Sequence[Row],
     printed: Mapping[str, Sequence[Row]] | None,
     series: Sequence[Series] = (),
+    *,
+    level: float = LEVEL,
 ) -> Iterator[ClaimRow]:
     """Yield every claim of a suite with its verdicts on rows of one selection and treatment of BatchNorm."""
     methods, noise = benchmark.section("methods"), benchmark.section("noise")
-    level = benchmark.parts[0].level
     own = [row.model_copy() for row in rows]  # a claim may write to them
     measured = Evidence(own, methods, noise, series=series, level=level)
     reference = None if printed is None else Evidence((), methods, noise, printed)

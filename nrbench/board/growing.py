@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from nrbench.base.component import Frozen
+from nrbench.base.sequential import repeated_levels
 from nrbench.base.statistics import mean, paired_p
 from nrbench.families.row import Column, matches
 from nrbench.jobs.results import Result, score
@@ -22,7 +24,11 @@ class Growth(Frozen):
     seeds: int
     """How many there are."""
     level: float
-    """The confidence of each interval, and 1 less the error of each test, so that 95 % hold over all looks."""
+    """The confidence of each interval, and 1 less the error of each test, so that 95 % hold over all looks.
+
+    Once a study has ended, a look that left two or more pairs open is none for this: whatever the numbers of any one of
+    them, it could not have ended there.
+    """
     unresolved: tuple[tuple[str, str], ...]
     """The pairs that are not told apart."""
 
@@ -32,27 +38,53 @@ def growth_of(benchmark: Benchmark, results: Mapping[str, Result]) -> Growth | N
     seeds = benchmark.parts[0].seeds
     if not isinstance(seeds, GrownSeeds):
         return None
-    pairs = dict.fromkeys(pair for part in benchmark.parts for pair in unresolved(part, results))
+    levels = _levels(seeds)
+    level = levels[seeds.number]
+    if seeds.number == seeds.last or not goes_on(benchmark, results):
+        before = range(seeds.first, seeds.number)
+        could_end = [look for look in before if len(set(_open(benchmark, results, look, levels[look]))) < 2]
+        level = repeated_levels((*could_end, seeds.number), seeds.last)[-1]
+    still = _open(benchmark, results, seeds.number, level)
     return Growth(
         first=seeds.first,
         last=seeds.last,
         seeds=seeds.number,
-        level=benchmark.parts[0].level,
-        unresolved=tuple(pairs),
+        level=level,
+        unresolved=tuple(dict.fromkeys(pair.methods for pair in still)),
     )
 
 
 def goes_on(benchmark: Benchmark, results: Mapping[str, Result]) -> bool:
-    """Whether a suite whose seeds grow has a pair that is not told apart yet."""
-    growth = growth_of(benchmark, results)
-    return growth is not None and bool(growth.unresolved)
+    """Whether a suite whose seeds grow has a pair that this look, one of as many as there may be, does not tell apart."""
+    seeds = benchmark.parts[0].seeds
+    if not isinstance(seeds, GrownSeeds):
+        return False
+    return bool(_open(benchmark, results, seeds.number, _levels(seeds)[seeds.number]))
 
 
-def unresolved(suite: Suite, results: Mapping[str, Result]) -> Iterator[tuple[str, str]]:
-    """Yield the pairs of methods that more seeds may tell apart, once for every backbone and data set that it is open on.
+def _levels(seeds: GrownSeeds) -> dict[int, float]:
+    """Return the level of each look that there may be, by its number of seeds."""
+    looks = tuple(range(seeds.first, seeds.last + 1))
+    return dict(zip(looks, repeated_levels(looks, seeds.last), strict=True))
 
-    Told apart is by Student's paired test over seeds of the mean accuracies over noise models, at the level of this look,
-    for each backbone, data set, selection and treatment of BatchNorm. A pair with a side that is not whole is left out.
+
+def _open(benchmark: Benchmark, results: Mapping[str, Result], seeds: int, level: float) -> list[OpenPair]:
+    return [pair for part in benchmark.parts for pair in unresolved(part, results, seeds, level)]
+
+
+class OpenPair(NamedTuple):
+    """Two methods that are not told apart, and the trainings that they are compared by."""
+
+    methods: tuple[str, str]
+    dataset: str
+    backbone: str
+
+
+def unresolved(suite: Suite, results: Mapping[str, Result], seeds: int, level: float) -> Iterator[OpenPair]:
+    """Yield the pairs of methods that the first so many seeds do not tell apart, by selection and treatment of BatchNorm.
+
+    Told apart is by Student's paired test over seeds of the mean accuracies over noise models, at 1 less the level. A pair
+    with a side that is not whole is left out.
     """
     every = tuple(MethodPair(methods=(label, suite.baseline)) for label in suite.methods if label != suite.baseline)
     networks: dict[tuple[str, ...], list[Column]] = {}
@@ -61,9 +93,9 @@ def unresolved(suite: Suite, results: Mapping[str, Result]) -> Iterator[tuple[st
     for pair in every if suite.report.resolve is None else suite.report.resolve:
         for columns in networks.values():
             asked = [column for column in columns if not pair.noise or matches(pair.noise, column.noise)]
-            sides = [_by_seed(suite, method, asked, results) for method in pair.methods]
-            if asked and sides[0] and sides[1] and paired_p(sides[0], sides[1]) >= 1 - suite.level:
-                yield pair.methods
+            first, second = (_by_seed(suite, method, asked, results)[:seeds] for method in pair.methods)
+            if asked and first and second and paired_p(first, second) >= 1 - level:
+                yield OpenPair(pair.methods, columns[0].dataset, columns[0].backbone)
 
 
 def _by_seed(suite: Suite, method: str, columns: list[Column], results: Mapping[str, Result]) -> list[float]:

@@ -70,11 +70,12 @@ class Leaderboard(BaseModel):
             for part in benchmark.parts
             for position, cells in part.rows.items()
         }
+        growth = growth_of(benchmark, found)
+        level = growth.level if growth else LEVEL
         whole: dict[Any, Row] = {}
         for part in benchmark.parts:
-            whole = rows(part, grouped) | whole
+            whole = rows(part, grouped, level=level) | whole
         positions = dict.fromkeys(position for part in benchmark.parts for position in part.rows)
-        level = benchmark.parts[0].level
         ordered = with_leaders((whole[position] for position in positions), level=level)
         environments = _environments(found.values())
         views = list(_views(benchmark, ordered))
@@ -87,11 +88,11 @@ class Leaderboard(BaseModel):
             flags=tuple(
                 dict.fromkeys(f for part in benchmark.parts for f in _flags(part, ordered, environments, grouped))
             ),
-            growth=growth_of(benchmark, found),
+            growth=growth,
             rows=tuple(ordered),
-            rankings=tuple(ranking for part in benchmark.parts for ranking in rankings(part, grouped)),
-            tables=tuple(table for view in views for table in _tables(*view)),
-            claims=tuple(row for view in views for row in claim_rows(*view, _series(view[0], store))),
+            rankings=tuple(ranking for part in benchmark.parts for ranking in rankings(part, grouped, level=level)),
+            tables=tuple(table for view in views for table in _tables(*view, level)),
+            claims=tuple(row for view in views for row in claim_rows(*view, _series(view[0], store), level=level)),
         )
 
     @property
@@ -187,11 +188,10 @@ def _views(benchmark: Benchmark, rows: Sequence[Row]) -> Iterator[tuple[Benchmar
             yield each, [row for row in mine if (row.selection, row.batch_norm) == (selection, mode)], printed
 
 
-def _tables(benchmark: Benchmark, rows: Sequence[Row], printed: Printed) -> Iterator[PivotTable]:
+def _tables(benchmark: Benchmark, rows: Sequence[Row], printed: Printed, level: float) -> Iterator[PivotTable]:
     sections = {field: benchmark.section(section) for section, field in FIELDS.items()}
     for table in benchmark.tables:
         beside = (printed or {}).get(table.reference, ())
-        level = benchmark.parts[0].level
         yield pivoted(table, rows, suite=benchmark.name, sections=sections, printed=beside, level=level)
 
 

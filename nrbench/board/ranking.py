@@ -40,7 +40,7 @@ class Ranking(Frozen):
     rows: tuple[Rank, ...]
 
 
-def rankings(suite: Suite, found: Mapping[tuple[Column, str], Sequence[Result]]) -> Iterable[Ranking]:
+def rankings(suite: Suite, found: Mapping[tuple[Column, str], Sequence[Result]], *, level: float) -> Iterable[Ranking]:
     """Yield a ranking of a suite's methods for each selection and treatment of BatchNorm."""
     for selection in suite.selections:
         for mode in suite.evaluation.modes:
@@ -50,12 +50,12 @@ def rankings(suite: Suite, found: Mapping[tuple[Column, str], Sequence[Result]])
                 selection=selection,
                 batch_norm=mode,
                 columns=len(columns),
-                rows=tuple(_ranked(suite, columns, found)),
+                rows=tuple(_ranked(suite, columns, found, level)),
             )
 
 
 def _ranked(
-    suite: Suite, columns: Sequence[Column], found: Mapping[tuple[Column, str], Sequence[Result]]
+    suite: Suite, columns: Sequence[Column], found: Mapping[tuple[Column, str], Sequence[Result]], level: float
 ) -> list[Rank]:
     methods, seeds = list(suite.methods), range(suite.seed_count)
     scores = {(c, m): [score(cell) for cell in found[c, m]] for c in columns for m in methods}
@@ -70,14 +70,14 @@ def _ranked(
     order = sorted(methods, key=lambda m: (mean(by_seed[m]), methods.index(m)))
     whole = [m for m in order if complete[m]]
     p_values = {(a, b): paired_p(column_means[a], column_means[b]) for a, b in combinations(whole, 2)}
-    different = holm(p_values, level=1 - suite.level)
+    different = holm(p_values, level=1 - level)
     groups = letters(whole, different)
     behind = {method for pair in different if whole[0] in pair for method in pair} - {whole[0]} if whole else set()
     return [
         Rank(
             method=m,
             mean_rank=mean(by_seed[m]),
-            interval=t_interval(by_seed[m], level=suite.level, lowest=1, highest=len(methods)),
+            interval=t_interval(by_seed[m], level=level, lowest=1, highest=len(methods)),
             group=groups.get(m, ""),
             leading=complete[m] and m not in behind,
             mean_accuracy=mean(known[m]) if complete[m] else None,

@@ -15,12 +15,12 @@ Results = Mapping[tuple[Column, str], Sequence[Result]]
 """What is stored for each row's cells, in the order of seeds, by column and method."""
 
 
-def rows(suite: Suite, results: Results) -> dict[tuple[Column, str], Row]:
+def rows(suite: Suite, results: Results, *, level: float) -> dict[tuple[Column, str], Row]:
     """Return every row of a suite by column and method; cells without a result are shown as such."""
-    return {position: _row(suite, *position, results) for position in suite.rows}
+    return {position: _row(suite, *position, results, level) for position in suite.rows}
 
 
-def _row(suite: Suite, column: Column, method: str, results: Results) -> Row:
+def _row(suite: Suite, column: Column, method: str, results: Results, level: float) -> Row:
     found = results[column, method]
     judged = [result for result in found if isinstance(result, CellResult)]
     whole = [result for result in judged if result.status == "ok"]
@@ -39,8 +39,8 @@ def _row(suite: Suite, column: Column, method: str, results: Results) -> Row:
     if not whole:
         return row
     base = () if method == suite.baseline else results.get((column, suite.baseline), ())
-    difference = _difference(suite, found, base)
-    return row.replace(difference=difference, **_numbers(whole, row.selected_on == "validation", level=suite.level))
+    difference = _difference(suite.baseline, found, base, level)
+    return row.replace(difference=difference, **_numbers(whole, row.selected_on == "validation", level=level))
 
 
 def _status(found: Sequence[Result]) -> tuple[Status, str | None]:
@@ -93,13 +93,13 @@ def _reason(failure: CellFailure) -> str:
     return failure.message + (f"; it printed {failure.log}" if failure.log else "")
 
 
-def _difference(suite: Suite, found: Sequence[Result], base: Sequence[Result]) -> Difference | None:
+def _difference(baseline: str, found: Sequence[Result], base: Sequence[Result], level: float) -> Difference | None:
     pairs = [(score(a), score(b)) for a, b in zip(found, base, strict=False)]
     differences = [a - b for a, b in pairs if a is not None and b is not None]
     if not differences:
         return None
-    interval = t_interval(differences, level=suite.level)
-    return Difference(to=suite.baseline, mean=mean(differences), interval=interval)
+    interval = t_interval(differences, level=level)
+    return Difference(to=baseline, mean=mean(differences), interval=interval)
 
 
 def _mean_of_known(values: Iterable[float | None]) -> float | None:

@@ -15,8 +15,6 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from nrbench.base.component import Component, Frozen, Name
-from nrbench.base.sequential import repeated_levels
-from nrbench.base.statistics import LEVEL
 from nrbench.families.backbone import Backbone
 from nrbench.families.claim import Claim
 from nrbench.families.dataset import Dataset
@@ -241,13 +239,6 @@ class Suite(Benchmark):
         if isinstance(self.seeds, GrownSeeds):
             return self.seeds.number
         return self.seeds.last if isinstance(self.seeds, GrowingSeeds) else self.seeds
-
-    @property
-    def level(self) -> float:
-        """The confidence that intervals and tests are made with, so that they hold at 95 % over all looks at the study."""
-        if not isinstance(self.seeds, GrownSeeds):
-            return LEVEL
-        return repeated_levels(self.seeds.first, self.seeds.last)[self.seeds.number - self.seeds.first]
 
     @property
     def baseline(self) -> str:
