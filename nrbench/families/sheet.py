@@ -69,6 +69,18 @@ class Sheet:
         texts = [line.entries[column].text for line in self.lines]
         return all(not text or text[0] in "0123456789-+" or self.heads[column].noise is not None for text in texts)
 
+    def fitting(self, widths: Sequence[float], room: float) -> Iterator[Sheet]:
+        """Yield it in parts of as many columns as fit beside the labels, one at least, given the width of each."""
+        start = 0
+        while start < len(widths):
+            stop = start + 1
+            while stop < len(widths) and sum(widths[start : stop + 1]) <= room:
+                stop += 1
+            lines = tuple(Line(line.label, line.entries[start:stop], line.group) for line in self.lines)
+            title = f"{self.title}, continued" if start else self.title
+            yield Sheet(title, self.first, self.heads[start:stop], lines)
+            start = stop
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, zip_longest
 from unicodedata import normalize
 
 from nrbench.base.errors import printable
@@ -28,6 +28,9 @@ ESCAPED = {
     "²": r"\textsuperscript{2}", "³": r"\textsuperscript{3}",
 }  # fmt: skip
 
+ROOM, BETWEEN = 150.0, 2.0
+"""Letters of 9 pt, of 1.8 mm on average, that fit beside each other onto a page, and what is between two columns."""
+
 
 def latex_text(page: Page) -> str:
     """Return a document with the tables of accuracies and rankings of a page; each begins and ends with a comment."""
@@ -42,7 +45,7 @@ def latex_text(page: Page) -> str:
         r"\begin{document}",
         rf"\section*{{{escape(page.title)}}}",
         *(escape(sentence) + r"\par" for sentence in (*page.lead, *page.flags)),
-        *(line for sheet in sheets for line in _table(sheet)),
+        *(line for sheet in sheets for part in _fitting(sheet) for line in _table(part)),
         " ".join(map(escape, page.notes)) + r"\par",
         r"\end{document}",
     ]
@@ -65,6 +68,22 @@ def _letter(letter: str) -> str:
     return rf"\texttt{{U+{ord(letter):04X}}}"
 
 
+def _fitting(sheet: Sheet) -> Iterator[Sheet]:
+    """Yield a sheet in parts that are not made smaller to fit onto a page."""
+    labels = max((len(_label(line)) for line in sheet.lines), default=0)
+    widths = [
+        BETWEEN + max((len(head.label), *(_width(line.entries[at]) for line in sheet.lines)))
+        for at, head in enumerate(sheet.heads)
+    ]
+    yield from sheet.fitting(widths, ROOM - labels)
+
+
+def _width(entry: Entry) -> float:
+    """Return about how wide an entry is, in letters of a table: small print has 0.8 of their size (7 of 9 pt)."""
+    beside, *under = (0.8 * len(text) for text in (entry.below or ("",)))
+    return max((len(entry.text) + beside, *under))
+
+
 def _table(sheet: Sheet) -> Iterator[str]:
     yield "% -- table"
     yield r"\begin{table}[htbp]\centering\small"
@@ -74,7 +93,7 @@ def _table(sheet: Sheet) -> Iterator[str]:
     if any(head.group for head in sheet.heads):
         yield from _groups(sheet.heads)
     yield " & ".join([escape(sheet.first), *(escape(head.label) for head in sheet.heads)]) + r" \\ \midrule"
-    yield from (_row(line) for line in sheet.lines)
+    yield from (row for line in sheet.lines for row in _rows(line))
     yield r"\bottomrule\end{tabular}}\end{table}"
     yield "% -- end"
 
@@ -89,9 +108,15 @@ def _groups(heads: Sequence[Head]) -> Iterator[str]:
     yield " & ".join(cells) + r" \\ " + "".join(rules)
 
 
-def _row(line: Line) -> str:
-    label = escape(f"{line.group}, {line.label}" if line.group else line.label)
-    return " & ".join([label, *map(_cell, line.entries)]) + r" \\"
+def _rows(line: Line) -> Iterator[str]:
+    """Yield a line and, where an entry has more than uncertainties to it, what stands under it."""
+    yield " & ".join([escape(_label(line)), *map(_cell, line.entries)]) + r" \\"
+    for under in zip_longest(*(entry.below[1:] for entry in line.entries)):
+        yield " & ".join(["", *(rf"{{\scriptsize {escape(text)}}}" if text else "" for text in under)]) + r" \\"
+
+
+def _label(line: Line) -> str:
+    return f"{line.group}, {line.label}" if line.group else line.label
 
 
 def _cell(entry: Entry) -> str:
@@ -100,5 +125,5 @@ def _cell(entry: Entry) -> str:
         text = rf"\textbf{{{text}}}"
     if "second" in entry.styles:
         text = rf"\underline{{{text}}}"
-    below = " ".join(escape(each) for each in entry.below)
+    below = " ".join(escape(each) for each in entry.below[:1])
     return re.sub(" +", " ", f"{text} {{\\scriptsize {below}}}") if below else text

@@ -66,17 +66,7 @@ def _fitting(sheet: Sheet, width: int) -> Iterator[Table]:
         if min(_TIGHT_LABEL, labels) + sum(_widths(terse, _TIGHT_BETWEEN)) < width:
             yield _grid(terse, tight=True)
             return
-    start = 0
-    while start < len(widths):
-        stop, room = start + 1, width - label - widths[start]
-        while stop < len(widths) and widths[stop] <= room:
-            room -= widths[stop]
-            stop += 1
-        part = slice(start, stop)
-        lines = tuple(Line(line.label, line.entries[part], line.group) for line in sheet.lines)
-        title = f"{sheet.title}, continued" if start else sheet.title
-        yield _grid(Sheet(title, sheet.first, sheet.heads[part], lines))
-        start = stop
+    yield from map(_grid, sheet.fitting(widths, width - label))
 
 
 def _terse(sheet: Sheet) -> Sheet:

@@ -105,6 +105,7 @@ def test_quantile_and_interquartile_mean(values: list[float], share: float) -> N
     above = min(below + 1, len(values) - 1)
     expected = ordered[below] + (place - below) * (ordered[above] - ordered[below])
     assert quantile(values, share) == pytest.approx(expected, abs=1e-9)
+    assert quantile(values, share) == np.quantile(ordered, share)
     cut = len(values) // 4
     middle = ordered[cut : len(values) - cut]
     assert interquartile_mean(values) == pytest.approx(sum(middle) / len(middle), abs=1e-9)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 
 import nrbench
 from nrbench import Leaderboard, Options, Suite
+from nrbench.families.sheet import Entry, Line, Sheet, heads
 from nrbench.report.latex import escape, latex_text
-from nrbench.report.page import page_of
+from nrbench.report.page import Chapter, page_of
 from tests.payloads import ALL, PAYLOADS
 from tests.report.test_report import relabel
 
@@ -54,6 +56,23 @@ def test_labels_are_text_in_latex(run: tuple[Suite, Path], payload: str) -> None
         named = relabel(suite, label)
         texts.append(latex_text(page_of(Leaderboard.of(named, store), named, store)))
     assert texts[0].replace(escape(payload), "harmless") == texts[1].replace(escape("harmless"), "harmless")
+
+
+def test_a_wide_table_is_split_and_small_print_stands_under(run: tuple[Suite, Path]) -> None:
+    """Of 20 columns each is set once, in tables of no more than a page's width; a chosen method stands in a line of its own."""
+    suite, out = run
+    store = Options(out=out).store
+    page = page_of(Leaderboard.of(suite, store), suite, store)
+    entries = tuple(Entry(f"{number}.25", ("±1.00 ±2.00", "RWP")) for number in range(20))
+    wide = Sheet("Wide", "method", heads(*(f"c{number}" for number in range(20))), (Line("best", entries),))
+    tables = latex_text(replace(page, chapters=(Chapter("Accuracy", (wide,)),))).split("% -- table")[1:]
+    assert len(tables) == 3
+    assert all("continued" in table for table in tables[1:])
+    assert sum(table.count("25 {") for table in tables) == 20
+    for table in tables:
+        rows = [line for line in table.split("\n") if line.endswith(r" \\")]
+        assert rows[-1].count(r"{\scriptsize RWP}") == rows[-2].count(r"$\pm$1.00 $\pm$2.00")
+        assert "RWP" not in rows[-2]
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="LaTeX is not installed")
