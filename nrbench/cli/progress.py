@@ -28,7 +28,7 @@ from nrbench.suite.suite import Benchmark
 
 def log_to(console: Console, *, verbosity: int) -> None:
     """Send nrbench's log to a console: warnings, and more with each step of verbosity."""
-    level = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO}.get(verbosity, logging.DEBUG)
+    level = {0: logging.WARNING, 1: logging.INFO}.get(verbosity, logging.DEBUG)
     handler = RichHandler(console=console, show_time=False, show_path=False, markup=False)
     logger = logging.getLogger("nrbench")
     logger.handlers[:] = [handler]

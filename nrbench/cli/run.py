@@ -37,7 +37,7 @@ from nrbench.cli.signals import stoppable
 @click.option(
     "--jobs-per-device", type=click.IntRange(min=1), default=1, show_default=True, help="Workers on each GPU."
 )
-@click.option("-q", "--quiet", is_flag=True, help="No progress, and of the leaderboard only who leads.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress, and of the leaderboard only who leads; warnings stay.")
 @click.option("-v", "--verbose", count=True, help="Say more; show tracebacks.")
 @options.as_json
 @stoppable()
@@ -58,7 +58,7 @@ def command(
     What is stored already is not computed again, so the same command resumes a run that was stopped.
     """
     progress = console(stderr=True)
-    cli.log_to(progress, verbosity=-1 if quiet else verbose)
+    cli.log_to(progress, verbosity=0 if quiet else verbose)
     loaded = read_suite(suite, settings, data=jobs.Options(**asked).data_root)
     workers = workers or jobs.gpu_workers(asked["device"], jobs_per_device)
     chosen = jobs.Options(executor=asked_executor(executor, jobs=workers, timeout=timeout), **asked)

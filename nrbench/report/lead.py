@@ -33,9 +33,13 @@ def sentences(board: Leaderboard) -> Iterator[str]:
         elif len(whole) > 1:
             first = whole[0]
             yield (
-                f"{where}: {first.method} is first over {ranking.columns} columns (mean rank {first.mean_rank:.2f}, mean "
+                f"{where}: {first.method} is first over {_columns(ranking)} (mean rank {first.mean_rank:.2f}, mean "
                 f"accuracy {shown(first.mean_accuracy)} %), {_apart([r.method for r in whole[1:] if r.leading], len(whole))}."
             )
+
+
+def _columns(ranking: Ranking) -> str:
+    return f"{ranking.columns} columns" if ranking.columns != 1 else "1 column"
 
 
 def _apart(tied: Sequence[str], of: int) -> str:
@@ -73,7 +77,7 @@ def lead_sheet(columns: Sequence[Column], rows: Sequence[Row], title: str) -> Sh
 def ranking_parts(ranking: Ranking) -> Iterator[Sheet | Figure]:
     """Yield a ranking as a sheet, and as a picture of the methods that cannot be told apart."""
     kind = f"{ranking.selection}{treatment(ranking.batch_norm)}"
-    title = f"Ranking of {ranking.suite} over {ranking.columns} columns ({kind})"
+    title = f"Ranking of {ranking.suite} over {_columns(ranking)} ({kind})"
     lettered = len(ranking.rows) <= MOST_LETTERED
     lines = [Line(_named(rank), tuple(_entries(rank, ranking.rows[0], lettered=lettered))) for rank in ranking.rows]
     letters = ("group",) if lettered else ()
