@@ -42,3 +42,7 @@ def command(suite: str, settings: Sequence[str], device: str, data: Path | None,
         noisy = "" if judged.noisy is None else f", a noisy pass takes {judged.noisy} of a clean one"
         click.echo(f"judged: {judged.images_per_second:.0f} images/s, {judged.of_peak} of a matrix product{noisy}\n")
     click.echo("÷ is the median of pairs measured one right after the other, ± half of its 95 % interval.")
+    if here.type == "cpu":
+        click.echo(
+            "The time is that of the process, which other work on the machine does not add to; ms and images/s are not."
+        )

@@ -26,14 +26,14 @@ from nrbench.jobs.data import Data
 from nrbench.jobs.device import computing
 from nrbench.jobs.job import evaluation_network
 from nrbench.jobs.processes import Processes
-from nrbench.jobs.train import Trained, train
+from nrbench.jobs.train import train
 from nrbench.suite.cell import Training
 from nrbench.suite.suite import Benchmark, Suite, TrainingLabels
 
 log = logging.getLogger(__name__)
 STEPS = 2
 """Training steps that are timed together."""
-FEWEST, MOST = 6, 60
+FEWEST, MOST = 6, 200
 """Pairs behind a ratio."""
 SECONDS = 12.0
 """Time for the pairs of a ratio, once there are the fewest."""
@@ -129,23 +129,41 @@ def bench(work: tuple[Suite, str, str], *, root: Path, device: str, seconds: flo
 
 
 def in_pairs(
-    work: Callable[[], object], other: Callable[[], object], *, seconds: float = SECONDS, fewest: int = FEWEST
+    work: Callable[[], object],
+    other: Callable[[], object],
+    device: torch.device,
+    *,
+    seconds: float = SECONDS,
+    fewest: int = FEWEST,
 ) -> list[tuple[float, float]]:
     """Return the seconds that two works took in pairs, each measured right after the other, in turns first and second.
 
-    So whatever else runs on the machine slows both down. The first pair is not counted.
+    So whatever else runs on the machine slows both down. The first pair is not counted. On a CPU the clock is that of this
+    process alone, all its threads together: with both cores taken by others, ratios of wall times vary by 10 to 30 %, and
+    these by 1 to 3.
     """
     pairs: list[tuple[float, float]] = []
-    start = time.perf_counter()
+    now, start = clock(device), time.perf_counter()
+
+    def taken(timed: Callable[[], object]) -> float:
+        before = now()
+        timed()  # ends with a number of the host's own, so it waits for the device
+        return now() - before
+
     while len(pairs) <= fewest or (len(pairs) < MOST and time.perf_counter() - start < seconds):
         if len(pairs) % 2:
-            second, first = _seconds(other), _seconds(work)
+            second, first = taken(other), taken(work)
         else:
-            first, second = _seconds(work), _seconds(other)
+            first, second = taken(work), taken(other)
         pairs.append((first, second))
         if len(pairs) > 2 * fewest and ratio(pairs[1:]).spread < PRECISE / 3 * ratio(pairs[1:]).value:
             break
     return pairs[1:]
+
+
+def clock(device: torch.device) -> Callable[[], float]:
+    """Return what tells the time that a work on a device takes, in seconds."""
+    return time.process_time if device.type == "cpu" else time.perf_counter
 
 
 def ratio(pairs: Sequence[tuple[float, float]], *, times: float = 1.0) -> Ratio:
@@ -164,16 +182,14 @@ def step_costs(methods: Mapping[str, Method], baseline: Training, data: Data, *,
     steps = -(-len(few.train) // recipe.batch_size)
     for label, method in ((label, method) for label, method in methods.items() if method.trains):
         own, other = (replace(baseline, method=each, recipe=recipe) for each in (method, baseline.method))
-        passes: list[float] = []
-        pairs = in_pairs(
-            partial(_epoch, train(own, few), passes), partial(_epoch, train(other, few), []), seconds=seconds
-        )
-        step = median(first for first, _ in pairs) / steps
+        first, second = (partial(next, train(each, few)) for each in (own, other))
+        pairs = in_pairs(first, second, data.device, seconds=seconds)
+        step = _wall(first) / steps
         yield StepCost(
             method=label,
             milliseconds=1000 * step,
             relative=ratio(pairs),
-            passes=passes[-1],
+            passes=first().passes_per_step,
             images_per_second=len(few.train) / steps / step,
         )
 
@@ -183,11 +199,11 @@ def evaluation_cost(noises: Iterable[NoiseModel], training: Training, data: Data
     images, network = data.first(PASS).splits["test"], evaluation_network(training, data)
     clean, size = partial(network.counts, images), 2048 if data.device.type == "cpu" else 8192
     peak = partial(_matrix_product, size, training.recipe.precision == "bfloat16", data.device)
-    pairs = in_pairs(peak, clean, seconds=seconds)
+    pairs = in_pairs(peak, clean, data.device, seconds=seconds)
     work = _operations(network.model, images.images[:1].float()) * len(images) / (2 * size**3)
     noise = next((model for model in noises if model.random), None)
     return EvaluationCost(
-        images_per_second=len(images) / median(second for _, second in pairs),
+        images_per_second=len(images) / _wall(clean),
         noisy=None if noise is None else _noisy(network, noise, training, data, seconds=seconds),
         of_peak=ratio(pairs, times=work),
     )
@@ -201,26 +217,27 @@ def _noisy(network: Network, noise: NoiseModel, training: Training, data: Data, 
     images = data.first(PASS).splits["test"]
     chips = Chips(training.backbone.fingerprint, training.seed, data.device)
     drawn: list[float] = []
+    now = clock(data.device)
 
     def noisy() -> None:
-        start = time.perf_counter()
+        start = now()
         copy = network.under(noise, chips.chip("bench", len(drawn)))
-        drawn.append(time.perf_counter() - start)
+        drawn.append(now() - start)
         copy.counts(images)
 
-    pairs = in_pairs(noisy, partial(network.counts, images), seconds=seconds)
+    pairs = in_pairs(noisy, partial(network.counts, images), data.device, seconds=seconds)
     share = len(images) / len(data.splits["test"])
     return ratio([(first - own + own * share, second) for (first, second), own in zip(pairs, drawn[1:], strict=True)])
 
 
-def _epoch(training: Iterator[Trained], passes: list[float]) -> None:
-    passes.append(next(training).passes_per_step)
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()  # ends with a number of the host's own, so it waits for the device
-    return time.perf_counter() - start
+def _wall(work: Callable[[], object]) -> float:
+    """Return the seconds by the clock on the wall that a work takes, the median of a few."""
+    taken = []
+    for _ in range(FEWEST):
+        start = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - start)
+    return median(taken)
 
 
 def _matrix_product(size: int, bfloat16: bool, device: torch.device) -> None:

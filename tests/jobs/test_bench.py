@@ -38,7 +38,7 @@ def test_steps_and_evaluations_are_timed(write_suite: Write, tmp_path: Path) -> 
 def test_pairs_are_measured_in_turns_and_the_first_is_left_out() -> None:
     """Each pair is one of both, first and second in turns, so that whatever slows the machine slows both."""
     order: list[str] = []
-    pairs = bench.in_pairs(lambda: order.append("work"), lambda: order.append("other"), seconds=0.0)
+    pairs = bench.in_pairs(lambda: order.append("work"), lambda: order.append("other"), CPU, seconds=0.0)
     assert order[:6] == ["work", "other", "other", "work", "work", "other"]
     assert len(order) == 2 * (len(pairs) + 1)
     assert len(pairs) == bench.FEWEST
