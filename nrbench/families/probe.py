@@ -63,6 +63,8 @@ class ObservedStep:
     step: Step
     gradient: Weights
     """What the method found, before it is clipped, and before weight decay and momentum."""
+    loss: Tensor
+    """The loss that the method differentiated, at the perturbed weights where it perturbs them; a scalar."""
 
     def weights(self) -> Weights:
         """Return the weights before the step, detached."""

@@ -138,7 +138,7 @@ class _Watch:
         self._sums: dict[Observer, dict[str, Tensor] | Failure] = {observer: {} for observer in observers}
         self._steps = 0
 
-    def __call__(self, step: Step) -> None:
+    def __call__(self, step: Step, loss: Tensor) -> None:
         """Let every observer see a step whose gradient was found."""
         if not self._sums:
             return
@@ -146,7 +146,7 @@ class _Watch:
         gradient = {n: p.grad.detach().clone() for n, p in step.model.named_parameters() if p.grad is not None}
         for observer, sums in self._sums.items():
             if isinstance(sums, dict):
-                lent = ObservedStep(step, {name: tensor.clone() for name, tensor in gradient.items()})
+                lent = ObservedStep(step, {n: tensor.clone() for n, tensor in gradient.items()}, loss.detach().clone())
                 self._sums[observer] = attempt(partial(self._seen, observer, sums), lent)
 
     def _seen(self, observer: Observer, sums: dict[str, Tensor], step: ObservedStep) -> dict[str, Tensor]:
@@ -197,7 +197,7 @@ class _Loop:
         self.idle = True
         """Whether no gradient was found yet that is not 0."""
 
-    def epoch(self, epoch: int, watch: Callable[[Step], None]) -> tuple[Tensor, float]:
+    def epoch(self, epoch: int, watch: Callable[[Step, Tensor], None]) -> tuple[Tensor, float]:
         """Make the steps of epoch 1, 2, …; return the sum of the losses of all images and the passes of each step."""
         self._model.train()
         loss = torch.zeros((), device=self._data.device)
@@ -226,7 +226,7 @@ class _Loop:
 
 
 def _made(
-    step: Step, method: Method, recipe: Recipe, watch: Callable[[Step], None], *, look: bool
+    step: Step, method: Method, recipe: Recipe, watch: Callable[[Step, Tensor], None], *, look: bool
 ) -> tuple[Tensor, bool]:
     """Make a step, from its learning rate to its update; return the loss that was differentiated.
 
@@ -238,7 +238,7 @@ def _made(
     loss = method.backward(step)
     gradient = look and norm(p.grad for p in step.model.parameters() if p.grad is not None) > 0
     step.finish()
-    watch(step)
+    watch(step, loss)
     if recipe.clip_norm is not None:
         nn.utils.clip_grad_norm_(step.model.parameters(), recipe.clip_norm)
     method.update(step)

@@ -62,17 +62,17 @@ def check_probe_says_what_it_costs(probe: Probe) -> None:
 
 def _seen(probe: Observer) -> Mapping[str, Tensor | float]:
     step = sample_step()
-    step.backward()
-    return probe.observed(ObservedStep(step, gradients(step)))
+    loss = step.backward()
+    return probe.observed(ObservedStep(step, gradients(step), loss))
 
 
 def _check_observer(probe: Observer) -> None:
     """A step that is observed has the weights, buffers and gradients that it had."""
     step = sample_step()
-    step.backward()
+    loss = step.backward()
     before = {name: tensor.clone() for name, tensor in step.model.state_dict().items()}
     found = {name: tensor.clone() for name, tensor in gradients(step).items()}
-    probe.observed(ObservedStep(step, gradients(step)))
+    probe.observed(ObservedStep(step, gradients(step), loss))
     assert same(dict(step.model.state_dict()), before), "it changed a weight or a buffer"
     assert same(gradients(step), found), "it changed a gradient"
     assert step.passes == 1, "it made passes of the step: `gradient_at` makes one that counts for nobody"

@@ -27,16 +27,20 @@ class UpdateGradient(Observer):
 
 
 class GradientCosine(Observer):
-    """The cosine between that gradient and the gradient at the weights themselves, on the same batch, and both norms."""
+    """The cosine between that gradient and the gradient at the weights themselves, on the same batch, and both norms.
+
+    Beside them the gradient sharpness: by how much the loss that the method differentiated, at its perturbed weights, is
+    above `loss`, that at the weights.
+    """
 
     name: Literal["gradient_cosine"] = "gradient_cosine"
-    paper: ClassVar[str] = f"{_PAPER}appendix B.1, figure 5"
+    paper: ClassVar[str] = f"{_PAPER}section 4.4 and appendix B.1, figures 3b, 5 and 11a"
 
     def passes(self, images: Mapping[str, int]) -> float:
         return float(images["train"])
 
     def observed(self, step: ObservedStep) -> Mapping[str, Tensor | float]:
-        _, clean = step.gradient_at()
+        loss, clean = step.gradient_at()
         perturbed = {name: step.gradient[name] for name in clean if name in step.gradient}
         product = torch.stack(
             [(tensor.double() * clean[name].double()).sum() for name, tensor in perturbed.items()]
@@ -46,6 +50,8 @@ class GradientCosine(Observer):
             "cosine": product / (lengths[0] * lengths[1]).clamp_min(1e-30),
             "perturbed_norm": lengths[0],
             "clean_norm": lengths[1],
+            "loss": loss,
+            "sharpness": step.loss - loss,
         }
 
 

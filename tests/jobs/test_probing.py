@@ -182,7 +182,7 @@ def test_what_was_measured_is_shown(nrbench: Command, write_suite: Write, tmp_pa
     assert nrbench("run", path, "-o", tmp_path).code == 0
     folder = tmp_path / "tiny"
     lines = list(csv.DictReader(io.StringIO((folder / "probes.csv").read_text())))
-    assert len(lines) == 4 * (3 * 2 + 2 * 2 + 3 * 2 + 3 * 3 + 3 * 2 + 3 * 1 + 2 * 3)
+    assert len(lines) == 4 * (3 * 2 + 2 * 2 + 3 * 2 + 3 * 3 + 3 * 2 + 3 * 1 + 2 * 5)
     page = (folder / "leaderboard.html").read_text()
     for label in ("sharpness", "ascent", "accuracy", "size"):
         assert f"{label}: MLP on synthetic" in page

@@ -236,7 +236,7 @@ def test_the_cosine_of_two_gradients(normalised: Network, micro_batch: int | Non
     delta = {name: 0.05 * torch.randn_like(parameter) for name, parameter in model.named_parameters()}
     step = small_step(model, micro_batch=micro_batch)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    gradients = []
+    gradients, losses = [], []
     for displacement in (delta, {}):
         copy = deepcopy(model)
         with torch.no_grad():
@@ -244,18 +244,21 @@ def test_the_cosine_of_two_gradients(normalised: Network, micro_batch: int | Non
                 parameter.add_(displacement.get(name, torch.zeros(())))
         parts = [step.images] if micro_batch is None else [step.images[:5], step.images[5:10], step.images[10:]]
         labels = [step.labels] if micro_batch is None else [step.labels[:5], step.labels[5:10], step.labels[10:]]
-        for x, y in zip(parts, labels, strict=True):
-            (nn.functional.cross_entropy(copy(x), y) * len(y) / 12).backward()
+        shares = [nn.functional.cross_entropy(copy(x), y) * len(y) / 12 for x, y in zip(parts, labels, strict=True)]
+        sum(shares).backward()
+        losses.append(sum(float(share.detach()) for share in shares))
         gradients.append(torch.cat([p.grad.flatten() for p in copy.parameters() if p.grad is not None]).double())
-    step.backward(delta)
+    loss = step.backward(delta)
     update = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
     after = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    found = GradientCosine().observed(ObservedStep(step, update))
+    found = GradientCosine().observed(ObservedStep(step, update, loss))
     perturbed, clean = gradients
     assert float(found["perturbed_norm"]) == pytest.approx(float(perturbed.norm()), rel=1e-4)
     assert float(found["clean_norm"]) == pytest.approx(float(clean.norm()), rel=1e-4)
     assert float(found["cosine"]) == pytest.approx(float(perturbed @ clean / perturbed.norm() / clean.norm()), abs=1e-4)
-    assert UpdateGradient().observed(ObservedStep(step, update)) == {"norm": found["perturbed_norm"]}
+    assert float(found["loss"]) == pytest.approx(losses[1], rel=1e-5)
+    assert float(found["sharpness"]) == pytest.approx(losses[0] - losses[1], abs=1e-5)
+    assert UpdateGradient().observed(ObservedStep(step, update, loss)) == {"norm": found["perturbed_norm"]}
     assert all(torch.equal(tensor, after[name]) for name, tensor in model.state_dict().items())
     assert all(torch.equal(p.grad, update[name]) for name, p in model.named_parameters() if p.grad is not None)
     assert any(not torch.equal(before[name], after[name]) for name in before)  # the step's own pass moves statistics
@@ -264,6 +267,8 @@ def test_the_cosine_of_two_gradients(normalised: Network, micro_batch: int | Non
 def test_sgd_moves_along_the_gradient(normalised: Network) -> None:
     """Where nothing is perturbed the cosine is 1."""
     step = small_step(normalised.model)
-    step.backward()
+    loss = step.backward()
     update = {name: p.grad.clone() for name, p in normalised.model.named_parameters() if p.grad is not None}
-    assert float(GradientCosine().observed(ObservedStep(step, update))["cosine"]) == pytest.approx(1, abs=1e-6)
+    found = GradientCosine().observed(ObservedStep(step, update, loss))
+    assert float(found["cosine"]) == pytest.approx(1, abs=1e-6)
+    assert float(found["sharpness"]) == pytest.approx(0, abs=1e-6)
