@@ -1,23 +1,31 @@
-"""Probes: accuracy and loss, sharpness, gradients, the size of weights and of noise, and what BatchNorm has to do with it."""
+"""Probes: accuracy and loss, sharpness, curvature, gradients, the size of weights and noise, and BatchNorm's part in it."""
 
 from collections.abc import Iterable
 
 from nrbench import Component, hookimpl
 from nrbench_probes.batch_norm import BatchNormShift
+from nrbench_probes.curvature import Curvature, HessianEigenvalue, HessianTrace
 from nrbench_probes.distance import Distance
 from nrbench_probes.gradient import GradientNorm
-from nrbench_probes.performance import Performance
-from nrbench_probes.sharpness import AscentSharpness, AverageSharpness
+from nrbench_probes.performance import ChipYield, Performance
+from nrbench_probes.reach import CriticalLength
+from nrbench_probes.sharpness import AdaptiveSharpness, AscentSharpness, AverageSharpness
 from nrbench_probes.size import WeightSize
 from nrbench_probes.trajectory import GradientCosine, UpdateGradient
 
 __all__ = [
+    "AdaptiveSharpness",
     "AscentSharpness",
     "AverageSharpness",
     "BatchNormShift",
+    "ChipYield",
+    "CriticalLength",
+    "Curvature",
     "Distance",
     "GradientCosine",
     "GradientNorm",
+    "HessianEigenvalue",
+    "HessianTrace",
     "Performance",
     "UpdateGradient",
     "WeightSize",
@@ -32,6 +40,12 @@ def nrbench_components() -> Iterable[type[Component]]:
         Performance,
         AverageSharpness,
         AscentSharpness,
+        AdaptiveSharpness,
+        Curvature,
+        HessianEigenvalue,
+        HessianTrace,
+        CriticalLength,
+        ChipYield,
         GradientNorm,
         WeightSize,
         BatchNormShift,

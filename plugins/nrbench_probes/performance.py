@@ -1,4 +1,4 @@
-"""Accuracy and loss."""
+"""Accuracy and loss, and the yield of chips."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from nrbench import Chips, NamedSplits, Network, NoiseModel
-from nrbench_probes.images import ImageProbe
+from nrbench_probes.images import ImageProbe, Split
 
 
 class Performance(ImageProbe):
@@ -33,3 +33,27 @@ class Performance(ImageProbe):
         right = [100 * copy.counts(images) / len(images) for copy in copies]
         losses = [float(copy.losses(images).double().mean()) for copy in copies]
         return {"accuracy": sum(right) / len(right), "loss": sum(losses) / len(losses)}
+
+
+class ChipYield(ImageProbe):
+    """The share of noisy copies whose accuracy is within so many points of that without noise, in percent."""
+
+    name: Literal["chip_yield"] = "chip_yield"
+
+    on: Split = "test"
+    noise: NoiseModel
+    """What the weights meet."""
+    draws: int = Field(default=20, ge=1)
+    """Noisy copies."""
+    within: float = Field(default=1.0, ge=0)
+    """Points."""
+
+    def passes(self, images: Mapping[str, int]) -> float:
+        return self.forwards(images, 1 + self.draws)
+
+    def measured(self, network: Network, data: NamedSplits, chips: Chips) -> dict[str, float]:
+        images, draws = self.part(data), self.draws if self.noise.random else 1
+        clean = network.counts(images)
+        counts = (network.under(self.noise, chips.chip("probe", draw)).counts(images) for draw in range(draws))
+        good = sum(100 * (clean - count) <= self.within * len(images) for count in counts)
+        return {"yield": 100 * good / draws}

@@ -53,9 +53,31 @@ class AscentSharpness(ImageProbe):
         rises, losses = [], []
         for images in groups(self.part(data), self.group):
             loss = mean_loss(network, images)
-            rises.append(mean_loss(network.at(ascent(network.gradient(images), self.rho)), images) - loss)
+            rises.append(mean_loss(network.at(self.step(network, images)), images) - loss)
             losses.append(loss)
         return {"sharpness": sum(rises) / len(rises), "loss": sum(losses) / len(losses)}
+
+    def step(self, network: Network, images: Images) -> Weights:
+        """Return ε for a group of images."""
+        return ascent(network.gradient(images), self.rho)
+
+
+class AdaptiveSharpness(AscentSharpness):
+    """L(w + ε) − L(w) for the ε that is first to raise the loss where ‖T⁻¹ε‖ ≤ ρ, with T = |w| + η, weight by weight.
+
+    ε = ρ·T²∇L(w)/‖T∇L(w)‖: weights that are scaled up in one layer and down in the next have the same sharpness, but for η.
+    """
+
+    name: Literal["adaptive_sharpness"] = "adaptive_sharpness"  # type: ignore[assignment]
+    paper: ClassVar[str] = "Kwon et al. 2021 (ASAM), equations 2 and 6"
+
+    eta: float = Field(default=0.0, ge=0)
+    """η, which lets weights of 0 move."""
+
+    def step(self, network: Network, images: Images) -> Weights:
+        gradient, weights = network.gradient(images), network.weights()
+        scaled = {name: (weights[name].abs() + self.eta) * part for name, part in gradient.items()}
+        return {name: (weights[name].abs() + self.eta) * part for name, part in ascent(scaled, self.rho).items()}
 
 
 def mean_loss(network: Network, images: Images) -> float:

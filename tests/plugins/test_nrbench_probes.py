@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -13,11 +13,17 @@ from nrbench import Chips, Images, Network, ObservedStep, State, Step
 from nrbench.base.chance import TrainingChance
 from nrbench_noise import Gaussian
 from nrbench_probes import (
+    AdaptiveSharpness,
     AscentSharpness,
     AverageSharpness,
     BatchNormShift,
+    ChipYield,
+    CriticalLength,
+    Curvature,
     GradientCosine,
     GradientNorm,
+    HessianEigenvalue,
+    HessianTrace,
     Performance,
     UpdateGradient,
     WeightSize,
@@ -84,6 +90,109 @@ def test_average_sharpness(network: Network, curvature: Tensor) -> None:
     assert found["sharpness"] == pytest.approx(float(expected), abs=4 * spread)
     again = AverageSharpness(noise=Gaussian(sigma=sigma), draws=6000, images=1).measured(network, DATA, chips())
     assert again == found
+
+
+def test_adaptive_sharpness(network: Network, curvature: Tensor) -> None:
+    """ε = ρ·T²g/‖Tg‖ with T = |w| + η has ‖T⁻¹ε‖ = ρ, and the rise is gᵀε + ½εᵀAε."""
+    A, rho, eta = curvature.double(), 0.3, 0.1
+    T, g = w(network).abs() + eta, A @ w(network)
+    epsilon = rho * T**2 * g / (T * g).norm()
+    assert float((epsilon / T).norm()) == pytest.approx(rho)
+    found = AdaptiveSharpness(rho=rho, eta=eta, group=11).measured(network, DATA, chips())
+    assert found["sharpness"] == pytest.approx(float(g @ epsilon + 0.5 * epsilon @ A @ epsilon), rel=1e-5)
+
+
+def test_adaptive_sharpness_does_not_see_a_change_of_scale() -> None:
+    """Two layers of which one is made larger and the next smaller are one function, and as sharp; to a plain step they are not."""
+
+    def sharpness(scale: float, probe: AscentSharpness) -> float:
+        torch.manual_seed(3)
+        model = nn.Sequential(
+            nn.Flatten(), nn.Linear(4, 5, bias=False), nn.ReLU(), nn.Linear(5, SIZE, bias=False)
+        ).eval()
+        with torch.no_grad():
+            model[1].weight.mul_(scale)
+            model[3].weight.div_(scale)
+        images = Images(torch.arange(160, dtype=torch.uint8).view(40, 1, 2, 2), IMAGES.labels)
+        network = Network(model, lambda x: x.float() / 100, nn.functional.cross_entropy, batch=40)  # type: ignore[arg-type]
+        return probe.measured(network, {**DATA, "train": images}, chips())["sharpness"]
+
+    adaptive, plain = AdaptiveSharpness(rho=0.5), AscentSharpness(rho=0.5)
+    assert sharpness(4.0, adaptive) == pytest.approx(sharpness(1.0, adaptive), rel=1e-3)
+    assert sharpness(4.0, plain) != pytest.approx(sharpness(1.0, plain), rel=0.1)
+
+
+def test_curvature_along_the_gradient_and_across(network: Network, curvature: Tensor) -> None:
+    """Along g = Aw it is gᵀAg/‖g‖²; over random z its mean is tr(A)/6."""
+    A = curvature.double()
+    g = A @ w(network)
+    found = Curvature(draws=2000, images=3).measured(network, DATA, chips())
+    assert found["along_gradient"] == pytest.approx(float(g @ A @ g / (g @ g)), rel=1e-5)
+    assert found["along_random"] == pytest.approx(float(A.trace()) / SIZE, rel=0.05)
+
+
+def test_trace_and_eigenvalues(network: Network, curvature: Tensor) -> None:
+    """Those of A: the trace by so many directions of ±1, the eigenvalues to rounding once there are six steps, and never beyond."""
+    values = torch.linalg.eigvalsh(curvature.double())
+    found = HessianTrace(draws=3000, images=3).measured(network, DATA, chips())
+    assert found["trace"] == pytest.approx(float(values.sum()), rel=0.03)
+    whole = HessianEigenvalue(steps=30, images=9).measured(network, DATA, chips())
+    assert whole["largest"] == pytest.approx(float(values[-1]), rel=1e-5)
+    assert whole["smallest"] == pytest.approx(float(values[0]), abs=1e-5 * float(values[-1]))
+    few = HessianEigenvalue(steps=3, images=9).measured(network, DATA, chips())
+    assert values[0] < few["smallest"] < few["largest"] < values[-1]
+
+
+def test_a_product_with_the_hessian_of_a_network_with_batches(normalised: Network) -> None:
+    """It is the one that torch.func finds of the mean loss over all images at once."""
+    images = Images(
+        torch.arange(24 * 64, dtype=torch.int64).remainder(251).to(torch.uint8).view(24, 1, 8, 8),
+        IMAGES.labels[:24] % 3,
+    )
+    weights = {name: tensor.clone() for name, tensor in normalised.weights().items()}
+    torch.manual_seed(0)
+    v = {name: torch.randn_like(tensor) for name, tensor in weights.items()}
+
+    def loss(state: dict[str, Tensor]) -> Tensor:
+        logits = torch.func.functional_call(normalised.model, state, normalised.prepare(images.images))
+        return normalised.criterion(logits, images.labels)
+
+    _, product = torch.func.vjp(torch.func.grad(loss), weights)
+    (expected,) = product(v)  # H is symmetric
+    found = normalised.hessian_product(images, v)
+    assert all(torch.allclose(found[name], expected[name], atol=2e-5, rtol=1e-3) for name in weights)
+    assert any(bool(part.abs().max() > 1e-2) for part in expected.values())
+
+
+@pytest.mark.parametrize("along", ["gradient", "random"])
+def test_critical_length(network: Network, curvature: Tensor, along: Literal["gradient", "random"]) -> None:
+    """Along a unit vector u the loss is L + t·gᵀu + ½t²·uᵀAu, which is at the level where that says."""
+    A = curvature.double()
+    g, here = A @ w(network), float(0.5 * w(network) @ A @ w(network))
+    level = here + 2.0
+    u = g if along == "gradient" else chips().chip("probe", 0).normal("weight", (SIZE, 1)).double().flatten()
+    u = u / u.norm()
+    slope, bend = float(g @ u), float(u @ A @ u)
+    expected = (-slope + (slope**2 + 4 * bend) ** 0.5) / bend
+    probe = CriticalLength(level=level, along=along, longest=20.0, halvings=12, draws=1)
+    found = probe.measured(network, DATA, chips())
+    assert found == {"length": pytest.approx(expected, abs=20 / 20 / 2**12), "reached": 1.0}
+    assert CriticalLength(level=here - 0.1).measured(network, DATA, chips()) == {"length": 0.0, "reached": 1.0}
+    assert CriticalLength(level=level, longest=0.5 * expected, along=along, draws=1).measured(
+        network, DATA, chips()
+    ) == {"reached": 0.0}
+
+
+def test_yield(network: Network) -> None:
+    """The copies that lose no more than so many points, counted here."""
+    noise = Gaussian(sigma=2.0)
+    clean = network.counts(IMAGES[:20])
+    counts = [network.under(noise, chips().chip("probe", draw)).counts(IMAGES[:20]) for draw in range(30)]
+    expected = sum(100 * (clean - count) / 20 <= 4 for count in counts) / 0.3
+    assert len(set(counts)) > 1
+    assert ChipYield(noise=noise, draws=30, within=4).measured(network, DATA, chips()) == {
+        "yield": pytest.approx(expected)
+    }
 
 
 def test_gradient_norm(network: Network, curvature: Tensor) -> None:
