@@ -55,6 +55,7 @@ from .families.method import displaced_backward as displaced_backward
 from .families.network import Network as Network
 from .families.noise import NoiseModel as NoiseModel
 from .families.optimizer import Optimizer as Optimizer
+from .families.probe import GridProbe as GridProbe
 from .families.probe import NamedSplits as NamedSplits
 from .families.probe import ObservedStep as ObservedStep
 from .families.probe import Observer as Observer

@@ -25,8 +25,14 @@ def stored_epochs(suite: Suite, store: Store) -> dict[tuple[Network, str], Seeds
 
 
 def series_of(suite: Suite, store: Store) -> Iterator[Series]:
-    """Yield everything that the probes of a suite measured, in the order of its probes."""
-    epochs = stored_epochs(suite, store) if suite.probes else {}
+    """Yield the training loss, of the probe of no name, and all that the probes of a suite measured, in their order."""
+    epochs = stored_epochs(suite, store)
+    for ((backbone, dataset), method), seeds in epochs.items():
+        at, values = whole([[epoch.loss for epoch in each] for each in seeds])
+        if at:
+            yield Series(
+                probe="", number="loss", method=method, backbone=backbone, dataset=dataset, epochs=at, by_seed=values
+            )
     for label, probe in suite.probes.items():
         for ((backbone, dataset), method), seeds in epochs.items():
             measured = [[epoch.measured.get(probe.fingerprint, {}) for epoch in each] for each in seeds]

@@ -40,7 +40,9 @@ class Evidence:
     tables: Mapping[str, Sequence[Row]] | None = None
     """In the place of rows, numbers that somebody printed, by table."""
     series: Sequence[Series] = ()
-    """What the suite's probes measured."""
+    """What the suite's probes measured, and the training loss, which is of the probe of no name."""
+    probes: Mapping[str, Component] = field(default_factory=dict)
+    """The suite's probes by label."""
     level: float = LEVEL
     """The confidence of intervals, and 1 less the error of tests; above 95 % where seeds were added after looks."""
 

@@ -93,6 +93,14 @@ class ObservedStep:
         return mean, total
 
 
+class GridProbe(Probe):
+    """A probe of numbers on a line or a plane around the weights: they are named by their places, "3" or "3,5", from 0."""
+
+    @abstractmethod
+    def axes(self) -> tuple[Sequence[float], ...]:
+        """Return the coordinates of the places along each of one or two axes."""
+
+
 class Observer(Probe):
     """A probe that sees every step of a training: numbers of each, averaged over the epoch.
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from nrbench.base.component import Frozen
@@ -90,6 +90,12 @@ class Figure:
     seen: str
     """A sentence that says what is seen: its text alternative, and its caption."""
     svg: bytes
+    data: str = ""
+    """The numbers in it, as CSV; nothing where they are in a table of the page."""
+    stem: str = ""
+    """The name of its files; its number on the page where it has none."""
+    draw: Callable[[str], bytes] | None = field(default=None, compare=False, repr=False)
+    """Draws it in another format, such as png or pdf."""
 
 
 def text_lines(rows: Sequence[Sequence[str]]) -> tuple[Line, ...]:

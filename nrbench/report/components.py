@@ -12,6 +12,7 @@ from nrbench.families.probe import Scoring
 from nrbench.families.schedule import Constant, Cosine, Linear, OffToOn, Product, Quadratic
 from nrbench.families.selection import BestEpoch, Last
 from nrbench.jobs.processes import Processes
+from nrbench.report.plots import Bars, BestOfGroups, Curve, Scatter, Surface, Trajectory
 from nrbench.report.sections import Differences, Tail, TradeOff
 
 
@@ -35,4 +36,10 @@ def nrbench_components() -> Iterable[type[Component]]:
         Differences,
         TradeOff,
         Tail,
+        Curve,
+        Trajectory,
+        Scatter,
+        BestOfGroups,
+        Bars,
+        Surface,
     ]

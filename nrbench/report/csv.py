@@ -24,8 +24,8 @@ COLUMNS = [
 
 
 def csv_text(board: Leaderboard) -> str:
-    """Return the rows of a leaderboard; a text that a spreadsheet would take for a formula gets an apostrophe before it."""
-    return _written(COLUMNS, (_values(row) for row in board.rows))
+    """Return the rows of a leaderboard."""
+    return csv_lines(COLUMNS, (_values(row) for row in board.rows))
 
 
 def wide_csv_text(board: Leaderboard) -> str:
@@ -34,10 +34,11 @@ def wide_csv_text(board: Leaderboard) -> str:
     accuracy = {(row.method, row.column): row.accuracy for row in board.rows}
     methods = dict.fromkeys(row.method for row in board.rows)
     lines = ([method, *(accuracy.get((method, column)) for column in columns)] for method in methods)
-    return _written(["method", *(" | ".join(column) for column in columns)], lines)
+    return csv_lines(["method", *(" | ".join(column) for column in columns)], lines)
 
 
-def _written(head: Iterable[Any], lines: Iterable[Iterable[Any]]) -> str:
+def csv_lines(head: Iterable[Any], lines: Iterable[Iterable[Any]]) -> str:
+    """Return lines of values as CSV; a text that a spreadsheet would take for a formula gets an apostrophe before it."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerows([_safe(value) for value in line] for line in (head, *lines))
@@ -69,7 +70,7 @@ PROBED = ("probe", "number", "method", "backbone", "dataset", "seed", "epoch", "
 def probes_csv_text(benchmark: Benchmark, store: Store) -> str:
     """Return everything that the probes of a suite measured, a line a number; nothing where there is no probe."""
     lines = [line for part in benchmark.parts if part.probes for line in _measured(part, store)]
-    return _written(PROBED, lines) if lines else ""
+    return csv_lines(PROBED, lines) if lines else ""
 
 
 def _measured(suite: Suite, store: Store) -> Iterator[tuple[Any, ...]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nrbench.base.errors import printable
 from nrbench.families.sheet import Figure
+from nrbench.report.csv import csv_lines
 from nrbench.report.pictures import picture
 
 if TYPE_CHECKING:
@@ -39,16 +40,21 @@ def drawn(
     panels: int = 1,
     size: tuple[float, float] = (7.2, 4.2),
     alike: bool = True,
+    data: Sequence[Sequence[Any]] = (),
 ) -> Figure:
     """Return a figure of so many panels side by side, `size` inches in all, that `draw` fills.
 
     No date is in it and no id depends on chance. What `draw` labels is listed beside the panels, once. Panels of
-    things that are `alike` have one scale.
+    things that are `alike` have one scale. `data` are the lines of the CSV beside it, the first with the names of columns.
     """
-    return Figure(title, seen, picture(draw, partial(_svg, draw, panels, size, alike), panels, size, alike))
+    render = partial(_rendered, draw, panels, size, alike)
+    svg = picture(draw, partial(render, "svg"), panels, size, alike)
+    return Figure(title, seen, svg, csv_lines(data[0], data[1:]) if data else "", draw=render)
 
 
-def _svg(draw: Callable[[Sequence[Axes]], None], panels: int, size: tuple[float, float], alike: bool) -> bytes:
+def _rendered(
+    draw: Callable[[Sequence[Axes]], None], panels: int, size: tuple[float, float], alike: bool, kind: str
+) -> bytes:
     import matplotlib
 
     with (
@@ -68,7 +74,10 @@ def _svg(draw: Callable[[Sequence[Axes]], None], panels: int, size: tuple[float,
         for axis in axes:
             axis.spines[["top", "right"]].set_visible(False)
         stream = io.BytesIO()
-        canvas.savefig(stream, format="svg", metadata={"Date": None})
+        date = {"svg": "Date", "pdf": "CreationDate"}.get(kind)
+        canvas.savefig(stream, format=kind, metadata={date: None} if date else None, dpi=200)
+    if kind != "svg":
+        return stream.getvalue()
     return _COORDINATES.sub(lambda found: _DECIMALS.sub(r"\1", found.group()), stream.getvalue().decode()).encode()
 
 

@@ -58,7 +58,7 @@ def html_page(page: Page, files_beside: Mapping[str, bytes]) -> str:
         template.render(
             page=page,
             chapters=chapters,
-            numbers={anchor: number for number, anchor in enumerate(pictures, start=1)},
+            stems=dict(zip(pictures, page.figures, strict=True)),
             spans=spans,
             numerics=lambda sheet: [sheet.is_numeric(column) for column in range(len(sheet.heads))],
             encoded=lambda content: b64encode(content).decode(),

@@ -23,7 +23,7 @@ def _parts(page: Page) -> Iterator[str]:
         yield escape(page.description) + "\n"
     yield from (f"- **{escape(sentence)}**" for sentence in page.lead)
     yield from (f"- {escape(flag)}" for flag in page.flags)
-    pictures = {id(figure): number for number, figure in enumerate(page.figures, start=1)}
+    pictures = {id(figure): stem for stem, figure in page.figures.items()}
     for chapter in page.chapters:
         parts = [part for part in chapter.parts if isinstance(part, Figure) or not part.folded]
         if parts:

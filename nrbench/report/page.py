@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
-from itertools import product
 
 from nrbench.base.errors import printable
 from nrbench.board.growing import Growth
 from nrbench.board.leaderboard import Leaderboard
-from nrbench.board.sheets import method_sheet, network_title, treatment
-from nrbench.families.claim import Evidence
+from nrbench.board.series import series_of
+from nrbench.board.sheets import method_sheet, network_title
 from nrbench.families.row import Column
 from nrbench.families.section import Section
-from nrbench.families.sheet import Entry, Figure, Head, Line, Sheet
+from nrbench.families.sheet import Figure, Sheet
 from nrbench.jobs.store import Store
+from nrbench.report.asked_figures import asked_figures, made, views
 from nrbench.report.asked_tables import asked_table
 from nrbench.report.claim_sheets import claim_sheets
 from nrbench.report.details import configuration, every_row
@@ -81,9 +81,10 @@ class Page:
         return [part for chapter in self.chapters for part in chapter.parts if isinstance(part, Sheet)]
 
     @property
-    def figures(self) -> list[Figure]:
-        """Every figure, in the order of the page."""
-        return [part for chapter in self.chapters for part in chapter.parts if isinstance(part, Figure)]
+    def figures(self) -> dict[str, Figure]:
+        """Every figure by the name of its files, in the order of the page."""
+        every = [part for chapter in self.chapters for part in chapter.parts if isinstance(part, Figure)]
+        return {figure.stem or str(number): figure for number, figure in enumerate(every, start=1)}
 
 
 def page_of(board: Leaderboard, benchmark: Benchmark, store: Store) -> Page:
@@ -93,12 +94,13 @@ def page_of(board: Leaderboard, benchmark: Benchmark, store: Store) -> Page:
     whole = [part for part in benchmark.parts if not part.tables]
     plain = [sheet for part in whole for sheet in _method_sheets(board, part)]
     chapters: dict[str, Iterable[Sheet | Figure]] = {
+        "Figures": asked_figures(board, benchmark, store),
         "Accuracy against the strength of the noise": figures([*asked, *plain], benchmark.section("noise")),
         "Who leads": (sheet for part in whole for sheet in _leads(board, part)),
         "Accuracy": [*asked, *plain],
         "Claims": claims,
         "Ranking": (part for ranking in board.rankings for part in ranking_parts(ranking)),
-        "Beside accuracy": _sections(board, benchmark),
+        "Beside accuracy": _sections(board, benchmark, store),
         "Training": training_curves(benchmark, store),
         "Every row": every_row(board, store),
         "Configuration": configuration(benchmark),
@@ -142,30 +144,13 @@ def _method_sheets(board: Leaderboard, suite: Suite) -> Iterator[Sheet]:
 # -- sections -----------------------------------------------------------------------------------------------------------
 
 
-def _sections(board: Leaderboard, benchmark: Benchmark) -> Iterator[Sheet | Figure]:
+def _sections(board: Leaderboard, benchmark: Benchmark, store: Store) -> Iterator[Sheet | Figure]:
     """Yield what the sections of each suite make of its rows, one selection and one treatment of BatchNorm at a time."""
     for part in benchmark.parts:
-        own = set(part.rows)
         asked: Sequence[Section] = SECTIONS if part.report.sections is None else part.report.sections
-        for selection, mode in product(part.selections, part.evaluation.modes):
-            rows = [
-                row.model_copy()  # a section may write to it
-                for row in board.rows
-                if (row.selection, row.batch_norm) == (selection, mode) and (row.column, row.method) in own
-            ]
-            evidence = Evidence(rows, part.methods, part.noise)
+        for kind, evidence in views(board, part, list(series_of(part, store))):
             for section in asked:
-                yield from _made(section, evidence, f"{selection}{treatment(mode)}")
-
-
-def _made(section: Section, evidence: Evidence, kind: str) -> Iterable[Sheet | Figure]:
-    try:
-        return [replace(part, title=f"{part.title} ({kind})") for part in section.parts(evidence)]
-    except Exception as error:  # a plugin's own: the rest of the page stands
-        failed = Entry(f"{type(error).__name__}: {printable(str(error))}", styles=("failed",))
-        return [
-            Sheet(f"{section.name} ({kind})", "section", (Head("error", wide=True),), (Line(section.name, (failed,)),))
-        ]
+                yield from made(section, evidence, kind)
 
 
 # -- sentences --------------------------------------------------------------------------------------------------------

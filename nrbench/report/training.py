@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from nrbench.base.statistics import mean, std
 from nrbench.board.series import Seeds, series_of, stored_epochs, whole
 from nrbench.families.claim import Series
+from nrbench.families.probe import GridProbe
 from nrbench.families.sheet import Figure
 from nrbench.jobs.store import Store
 from nrbench.report.drawing import drawn, plain, style
@@ -35,6 +36,8 @@ def training_curves(benchmark: Benchmark, store: Store) -> Iterator[Figure]:
             if len(own) <= MOST_LINES:
                 yield from _loss(" on ".join(network), own)
                 for label, probe in part.probes.items():
+                    if isinstance(probe, GridProbe):  # its numbers are a place each, and a figure of its own kind
+                        continue
                     here = [s for s in series if (s.probe, (s.backbone, s.dataset)) == (label, network)]
                     failed = sum(
                         probe.fingerprint in epoch.failed for each in own.values() for e in each for epoch in e

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from nrbench.base import disk
@@ -19,11 +20,15 @@ from nrbench.report.markdown import markdown_text
 from nrbench.report.page import Page, page_of
 from nrbench.suite.suite import Benchmark
 
+FILES = ("svg", "csv", "png", "pdf")
+"""What a figure may be written as."""
+
 
 def write_reports(board: Leaderboard, suite: Benchmark, store: Store, folder: Path) -> Page:
     """Write every report of a leaderboard into a folder and return the page that they are made of.
 
-    `cost.json` holds what depends on the machine: times. `figures/` has the pictures, `probes.csv` what probes measured.
+    `cost.json` holds what depends on the machine: times. `figures/` has the pictures and the numbers in them, `probes.csv`
+    what probes measured.
     """
     page = page_of(board, suite, store)
     contents = {
@@ -42,10 +47,22 @@ def write_reports(board: Leaderboard, suite: Benchmark, store: Store, folder: Pa
         contents[FAILURES] = failures.encode(errors="backslashreplace")
     else:
         disk.remove(folder / FAILURES)
-    pictures = {folder / "figures" / f"{number}.svg": figure.svg for number, figure in enumerate(page.figures, start=1)}
-    for path in set((folder / "figures").glob("*.svg")) - pictures.keys():  # of an earlier run with more tables
-        disk.remove(path)
+    kinds = {kind for part in suite.parts for kind in part.report.formats}
+    pictures = {folder / "figures" / name: content for name, content in _files(page, kinds)}
+    for path in {path for kind in FILES for path in (folder / "figures").glob(f"*.{kind}")} - pictures.keys():
+        disk.remove(path)  # of an earlier run with more tables
     for path, content in (pictures | {folder / name: content for name, content in contents.items()}).items():
         if disk.read(path) != content:
             disk.write(path, content)
     return page
+
+
+def _files(page: Page, kinds: Collection[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of every figure: itself, the numbers in it, and itself in the formats that are asked for beside."""
+    for stem, figure in page.figures.items():
+        yield f"{stem}.svg", figure.svg
+        if figure.data:
+            yield f"{stem}.csv", figure.data.encode()
+        for kind in sorted(kinds):
+            if figure.draw is not None:
+                yield f"{stem}.{kind}", figure.draw(kind)

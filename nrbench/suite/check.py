@@ -90,6 +90,13 @@ def contradictions(suite: Suite, root: Node) -> Iterator[Problem]:
             path = ("probes", label, "every")
             message = f"it would be measured every {probe.every} of {suite.recipe.epochs} epochs"
             yield Problem(root.locate(path), dotted(path), message)
+    for label, figure in suite.figures.items():
+        for section, pattern, field in figure.asked():
+            known = list(getattr(suite, section))
+            if not any(matches([pattern], other) for other in known):
+                path = ("figures", label, *field.split("."))
+                hint = did_you_mean(pattern, known)
+                yield Problem(root.locate(path), dotted(path), f"there is no {pattern!r} under {section}", hint)
     for label, method in suite.methods.items():
         if method.seeds is not None and method.seeds < suite.seed_count:
             path = ("methods", label)

@@ -85,7 +85,9 @@ def _file(node: Node, field: str, chain: tuple[Path, ...]) -> Path:
 def _vain_deletions(over: dict[str, Node], below: Sequence[Node]) -> list[Problem]:
     """Return the deletions in a layer that find nothing to delete in any of the layers below."""
     problems = []
-    for section in (name for name in (*SECTIONS, "claims") if name in over and isinstance(over[name].value, dict)):
+    for section in (
+        name for name in (*SECTIONS, "claims", "figures") if name in over and isinstance(over[name].value, dict)
+    ):
         known = {label for root in below if section in root.value for label in root.value[section].value or ()}
         problems += [
             _nothing_to_delete(child.key or child.mark, section, label, known)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence, Sized
 from functools import cached_property
 from itertools import product
 from math import prod
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import torch
 from pydantic import AfterValidator, Field, GetJsonSchemaHandler, model_validator
@@ -81,6 +81,8 @@ class Report(Frozen):
     """The pairs that seeds are added for, where `seeds` grow; each method with the baseline if it is not said."""
     sections: tuple[Section, ...] | None = None
     """What is shown beside the tables of accuracies; if it is not said, the sections that come with nrbench."""
+    formats: tuple[Literal["png", "pdf"], ...] = ()
+    """What every figure is written as beside SVG."""
 
 
 class TrainingLabels(NamedTuple):
@@ -106,6 +108,8 @@ class Benchmark(Frozen):
     """Tables of one's own, in the place of one for each backbone and data set."""
     claims: dict[str, Claim] = Field(default_factory=dict)
     """Sentences to be checked against the rows."""
+    figures: dict[str, Section] = Field(default_factory=dict)
+    """Figures of one's own, each a section of the report by the name of the figure."""
     reference: Reference | None = None
     """Printed numbers to be shown beside."""
 

@@ -7,6 +7,7 @@ from nrbench_probes.batch_norm import BatchNormShift
 from nrbench_probes.curvature import Curvature, HessianEigenvalue, HessianTrace
 from nrbench_probes.distance import Distance
 from nrbench_probes.gradient import GradientNorm
+from nrbench_probes.landscape import Flatness, Landscape
 from nrbench_probes.performance import ChipYield, Performance
 from nrbench_probes.reach import CriticalLength
 from nrbench_probes.sharpness import AdaptiveSharpness, AscentSharpness, AverageSharpness
@@ -22,10 +23,12 @@ __all__ = [
     "CriticalLength",
     "Curvature",
     "Distance",
+    "Flatness",
     "GradientCosine",
     "GradientNorm",
     "HessianEigenvalue",
     "HessianTrace",
+    "Landscape",
     "Performance",
     "UpdateGradient",
     "WeightSize",
@@ -46,6 +49,8 @@ def nrbench_components() -> Iterable[type[Component]]:
         HessianTrace,
         CriticalLength,
         ChipYield,
+        Flatness,
+        Landscape,
         GradientNorm,
         WeightSize,
         BatchNormShift,
