@@ -37,6 +37,7 @@ from nrbench.families.optimizer import AdamW, Sgd
 from nrbench.families.schedule import Constant, Cosine, Linear, OffToOn, Product, Quadratic
 from nrbench.families.selection import BestEpoch, Last
 from nrbench.jobs.processes import Processes
+from nrbench.report.plots import Bars, BestOfGroups, Curve, Scatter, Surface, Trajectory
 from nrbench.report.sections import Differences, Tail, TradeOff
 from nrbench.testing import Check, SmallDataset, SmallNetwork, checks_for, checks_of, parametrize_with_checks
 from nrbench_backbones import MLP, ResNet, Timm, Torchvision, WideResNet
@@ -53,10 +54,12 @@ from nrbench_probes import (
     CriticalLength,
     Curvature,
     Distance,
+    Flatness,
     GradientCosine,
     GradientNorm,
     HessianEigenvalue,
     HessianTrace,
+    Landscape,
     Performance,
     UpdateGradient,
     WeightSize,
@@ -111,6 +114,9 @@ BUILTINS: list[Component] = [
     HessianEigenvalue(steps=3, images=20),
     CriticalLength(level=3.0, draws=2, along="random"),
     ChipYield(noise=Gaussian(sigma=0.1), draws=3),
+    Flatness(noise=Gaussian(sigma=0.1)),
+    Landscape(points=3, images=20, noise=Gaussian(sigma=0.1)),
+    Landscape(points=5, images=20, dimensions=1),
     Constant(),
     Linear(),
     Quadratic(),
@@ -122,6 +128,12 @@ BUILTINS: list[Component] = [
     Differences(),
     TradeOff(),
     Tail(),
+    Curve.model_validate({"y": {}}),
+    Trajectory.model_validate({"x": {}, "y": {"probe": "p", "number": "n"}}),
+    Scatter(x="weak", y="strong"),
+    BestOfGroups.model_validate({"groups": {"A": "A"}}),
+    Bars.model_validate({"y": {}}),
+    Surface(probe="p"),
     Serial(),
     Processes(jobs=2),
     Ray(jobs=2),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from math import cos, pi, sin
 from typing import Any, Literal
 
 import pytest
@@ -20,10 +21,12 @@ from nrbench_probes import (
     ChipYield,
     CriticalLength,
     Curvature,
+    Flatness,
     GradientCosine,
     GradientNorm,
     HessianEigenvalue,
     HessianTrace,
+    Landscape,
     Performance,
     UpdateGradient,
     WeightSize,
@@ -193,6 +196,53 @@ def test_yield(network: Network) -> None:
     assert ChipYield(noise=noise, draws=30, within=4).measured(network, DATA, chips()) == {
         "yield": pytest.approx(expected)
     }
+
+
+def test_a_landscape_is_the_loop_that_one_would_write(normalised: Network) -> None:
+    """Every filter of a direction has the length that it has in w, what has one dimension stays, and each place is the loss there."""
+    images = Images(torch.arange(24 * 64).remainder(251).to(torch.uint8).view(24, 1, 8, 8), IMAGES.labels[:24] % 3)
+    weights = dict(normalised.weights())
+    plane = []
+    for number in (0, 1):
+        chance, d = chips().chip("landscape", number), {}
+        for name, weight in weights.items():
+            if weight.ndim > 1:
+                d[name] = chance.normal(name, weight.shape)
+                for filter_, own in zip(d[name], weight, strict=True):
+                    filter_ *= own.norm() / (filter_.norm() + 1e-10)
+        plane.append(d)
+    assert set(plane[0]) < set(weights)
+    probe = Landscape(points=4, reach=0.9, images=24, noise=Gaussian(sigma=0.2))
+    found = probe.measured(normalised, {**DATA, "train": images}, chips())
+
+    def loss(a: float, b: float) -> float:
+        model = deepcopy(normalised.model)
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if name in plane[0]:
+                    parameter.add_(a * plane[0][name] + b * plane[1][name])
+            return float(nn.functional.cross_entropy(model(images.images.float() / 255), images.labels))
+
+    steps = [-0.9, -0.3, 0.3, 0.9]
+    assert probe.axes() == (pytest.approx(steps), pytest.approx(steps))
+    for x, a in enumerate(steps):
+        for y, b in enumerate(steps):
+            assert found[f"{x},{y}"] == pytest.approx(loss(a, b), rel=1e-4)
+    turns = [2 * pi * number / 16 for number in range(16)]
+    copies = [
+        normalised.under(Gaussian(sigma=0.2), chips().chip("probe", n)).displacement_norm or 0.0 for n in range(3)
+    ]
+    length = float(torch.cat([weight.flatten() for weight in weights.values() if weight.ndim > 1]).norm())
+    r = sum(copies) / 3 / length
+    assert found["radius"] == pytest.approx(r, rel=1e-5)
+    rise = sum(loss(r * cos(t), r * sin(t)) for t in turns) / 16 - loss(0, 0)
+    assert found["rise"] == pytest.approx(rise, rel=1e-3)
+    flat = Flatness(noise=Gaussian(sigma=0.2), images=24).measured(normalised, {**DATA, "train": images}, chips())
+    assert flat == {"radius": found["radius"], "rise": found["rise"]}
+    line = Landscape(points=4, reach=0.9, images=24, dimensions=1).measured(
+        normalised, {**DATA, "train": images}, chips()
+    )
+    assert line == {f"{x}": pytest.approx(loss(a, 0.0), rel=1e-4) for x, a in enumerate(steps)}
 
 
 def test_gradient_norm(network: Network, curvature: Tensor) -> None:

@@ -1,0 +1,179 @@
+"""Figures that a suite asks for: their numbers are those of the records, and what is missing is said on them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import pytest
+
+import nrbench as package
+from nrbench import Evidence, Row
+from nrbench.report.plots import BestOfGroups, Curve, Scatter
+from tests.conftest import TINY, Finished
+
+Command = Callable[..., Finished]
+Write = Callable[..., Path]
+PROBES = """\
+probes:
+  accuracy: {name: performance, on: test}
+  noisy: {name: performance, on: test, noise: {name: gaussian, sigma: 0.2}, draws: 2}
+  steps: {name: gradient_cosine}
+  way: {name: distance}
+  plane: {name: landscape, points: 5, images: 20, reach: 0.5, noise: {name: gaussian, sigma: 0.2}}
+  line: {name: landscape, points: 9, images: 20, dimensions: 1}
+"""
+FIGURES = """\
+figures:
+  1a: {name: curve, y: {probe: accuracy, number: accuracy}, beside: {probe: noisy, number: accuracy}, until: 0.5, seen: Look.}
+  Loss: {name: curve, y: {}, log: true}
+  2: {name: scatter, x: clean, y: Gaussian 0.3, groups: [[SGD, RWP]]}
+  3: {name: trajectory, x: {probe: steps, number: loss}, y: {probe: steps, number: sharpness}, diagonal: true}
+  4: {name: best_of_groups, groups: {SGD: SGD, RWP: RWP}, noise: [clean, "Gaussian *"]}
+  5: {name: bars, y: {probe: way, number: in_this_epoch, of: sum, label: "distance, ‖w‖"}}
+  6: {name: surface, probe: plane}
+  7: {name: surface, probe: line, methods: RWP}
+"""
+
+
+def lines(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(path.read_text())))
+
+
+@pytest.fixture
+def drawn(nrbench: Command, write_suite: Write, tmp_path: Path) -> Path:
+    path = write_suite(TINY + PROBES + FIGURES)
+    assert nrbench("run", path, "-o", tmp_path / "out", "-q").code == 0
+    return tmp_path / "out" / "tiny"
+
+
+def test_the_numbers_of_a_figure_are_those_of_the_records(drawn: Path) -> None:
+    """Mean and standard deviation over seeds of a curve, points of a trajectory, sums and places of a surface, each from probes.csv."""
+    measured: dict[tuple[str, ...], list[float]] = {}
+    for line in lines(drawn / "probes.csv"):
+        key = (line["probe"], line["number"], line["method"], line["epoch"])
+        measured.setdefault(key, []).append(float(line["value"]))
+    curve = lines(drawn / "figures" / "figure-1a.csv")
+    assert {line["method"] for line in curve} == {"SGD", "RWP", "SGD, noisy: accuracy", "RWP, noisy: accuracy"}
+    for line in curve:
+        method, _, beside = line["method"].partition(", ")
+        probe = "noisy" if beside else "accuracy"
+        values = measured[probe, "accuracy", method, line["epoch"].removesuffix(".0")]
+        assert float(line["mean"]) == pytest.approx(fmean(values))
+        assert float(line["std"]) == pytest.approx(stdev(values))
+    for line in lines(drawn / "figures" / "figure-3.csv"):
+        at = line["method"], line["epoch"].removesuffix(".0")
+        assert float(line["x"]) == pytest.approx(fmean(measured["steps", "loss", *at]))
+        assert float(line["y"]) == pytest.approx(fmean(measured["steps", "sharpness", *at]))
+    for line in lines(drawn / "figures" / "figure-5.csv"):
+        gone = [
+            sum(each)
+            for each in zip(*(measured["way", "in_this_epoch", line["method"], e] for e in "123"), strict=True)
+        ]
+        assert float(line["mean"]) == pytest.approx(fmean(gone))
+    places = {
+        (line["method"], line["place"]): float(line["loss"]) for line in lines(drawn / "figures" / "figure-6.csv")
+    }
+    assert len(places) == 2 * (5 * 5 + 2)
+    assert all(loss == measured["plane", place, method, "3"][0] for (method, place), loss in places.items())
+
+
+def test_accuracies_are_those_of_the_board(drawn: Path) -> None:
+    """A scatter and the best of a group have the rows' own accuracies and spreads."""
+    board = package.load(drawn)
+    for line in lines(drawn / "figures" / "figure-2.csv"):
+        for axis, noise in (("x", "clean"), ("y", "Gaussian 0.3")):
+            row = board[line["method"], noise][0]
+            assert float(line[axis]) == row.accuracy
+            assert float(line[f"{axis}_std"]) == row.weight_std
+    best = lines(drawn / "figures" / "figure-4.csv")
+    assert {(line["group"], line["sigma"]) for line in best} == {
+        (g, s) for g in ("SGD", "RWP") for s in ("0.0", "0.1", "0.3")
+    }
+
+
+def test_figures_are_on_the_page_and_the_same_again(drawn: Path, nrbench: Command) -> None:
+    """Every figure has a sentence, files by its label and the same bytes when drawn again; other formats are written if asked for."""
+    text = (drawn / "leaderboard.md").read_text()
+    assert "![Look.](figures/figure-1a.svg)" in text
+    assert text.index("## Figures") < text.index("## Accuracy")
+    before = {path.name: path.read_bytes() for path in (drawn / "figures").iterdir()}
+    assert {f"figure-{name}.svg" for name in ("1a", "loss", *"234567")} <= set(before)
+    assert nrbench("report", drawn).code == 0
+    assert {path.name: path.read_bytes() for path in (drawn / "figures").iterdir()} == before
+    assert not [name for name in before if name.endswith((".png", ".pdf"))]
+
+
+def test_other_formats(nrbench: Command, write_suite: Write, tmp_path: Path) -> None:
+    """PNG and PDF stand beside the SVG, and go when they are no longer asked for."""
+    path = write_suite(TINY + "figures: {Loss: {name: curve, y: {}}}\n")
+    for _ in range(2):
+        assert nrbench("run", path, "-o", tmp_path, "-q", "--set", "report.formats=[png, pdf]").code == 0
+        folder = tmp_path / "tiny" / "figures"
+        assert (folder / "figure-loss.png").read_bytes().startswith(b"\x89PNG")
+        assert (folder / "figure-loss.pdf").read_bytes().startswith(b"%PDF")
+    assert nrbench("run", path, "-o", tmp_path, "-q").code == 0
+    assert not list(folder.glob("*.p*"))
+
+
+@pytest.mark.parametrize(
+    ("figure", "message"),
+    [
+        ("{name: curve, y: {probe: acuracy}}", "there is no 'acuracy' under probes; did you mean 'accuracy'?"),
+        ("{name: curve, y: {}, methods: [RPW]}", "there is no 'RPW' under methods; did you mean 'RWP'?"),
+        (
+            "{name: scatter, x: clean, y: Gausian 0.3}",
+            "there is no 'Gausian 0.3' under noise; did you mean 'Gaussian 0.3'?",
+        ),
+        ("{name: surface, probe: plain}", "there is no 'plain' under probes; did you mean 'plane'?"),
+        ("{name: best_of_groups, groups: {A: 'SAM *'}}", "there is no 'SAM *' under methods"),
+        ("{name: curve}", "figures.1.y: it is required"),
+        ("{name: curv, y: {}}", "did you mean 'curve'?"),
+    ],
+)
+def test_what_the_suite_does_not_have(nrbench: Command, write_suite: Write, figure: str, message: str) -> None:
+    """A figure of a probe, method or noise model that is not there is refused where it is written."""
+    text = TINY + PROBES + f"figures:\n  1: {figure}\n"
+    done = nrbench("validate", write_suite(text))
+    assert done.code == 2
+    assert message in done.err
+    assert f":{text.count(chr(10))}:" in done.err
+
+
+def row(method: str, accuracy: float | None, **labels: Any) -> Row:
+    given = {"noise": "clean", "backbone": "net", "dataset": "images", "status": "ok" if accuracy else "error"}
+    return Row(method=method, accuracy=accuracy, weight_std=1.0, validation_accuracy=accuracy, **{**given, **labels})
+
+
+def test_what_is_missing_is_said(registry: package.Registry, tiny: package.Suite) -> None:
+    """A method without a number is named under the figure; of one seed there is no band."""
+    rows = [
+        row("SGD", 80.0),
+        row("SGD", 70.0, noise="Gaussian 0.3"),
+        row("RWP", 81.0),
+        row("RWP", None, noise="Gaussian 0.3"),
+    ]
+    series = [
+        package.Series(
+            probe="",
+            number="loss",
+            method="SGD",
+            backbone="net",
+            dataset="images",
+            epochs=(1, 2),
+            by_seed=((1.0, 0.5),),
+        )
+    ]
+    evidence = Evidence(rows, tiny.methods, tiny.noise, series=series)
+    (scatter,) = Scatter(x="clean", y="Gaussian 0.3").parts(evidence)
+    assert scatter.seen.endswith("Without a number, and so not in it: RWP.")
+    (curve,) = Curve.model_validate({"y": {}}).parts(evidence)
+    assert curve.seen.endswith("not in it: RWP.")
+    assert b"PolyCollection" not in curve.svg
+    assert [line.split(",")[-1] for line in curve.data.split("\n")[1:3]] == ["0.0", "0.0"]
+    best = BestOfGroups.model_validate({"groups": {"all": "*"}}).parts(evidence)
+    assert "RWP,81.0" in next(iter(best)).data
