@@ -28,6 +28,7 @@ COMMANDS = {
     "schema": "Print the JSON Schema of a suite, of leaderboard.json or of a component.",
     "judge": "Judge weights that were trained anywhere, and print the suite that this amounts to.",
     "bench": "Measure what a suite's training steps and evaluations cost on this machine; nothing is stored.",
+    "landscape": "Measure and draw the loss around the weights that cells were judged on.",
     "compare": "Say what became of the rows that two leaderboards have in common.",
     "verify": "Judge stored weights again and hold the counts against those that are stored.",
     "submit": "Write a row as a bundle that anybody can verify, and merge into a board of their own.",

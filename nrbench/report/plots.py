@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import accumulate
 from statistics import median
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -427,7 +428,7 @@ def _surfaces(
     import numpy as np
 
     for axis, (method, grid) in zip(axes_, panels.items(), strict=True):
-        axis.set_title(plain(method), fontsize=9)
+        axis.set_title(fill(plain(method), 28), fontsize=9)
         axis.grid(alpha=0.3)
         if len(axes) == 1:
             axis.plot(axes[0], grid[0], color="#1f4e9c", linewidth=1.2)
