@@ -336,8 +336,54 @@ def test_an_order_of_what_probes_measured() -> None:
 def test_what_no_probe_has_measured_is_undecided() -> None:
     """Without the probe, its number or a method's records a claim says what is missing; other networks are cells of their own."""
     found = [series("SGD", *SGD_SEEDS), series("RWP", *RWP_SEEDS)]
-    assert "no probe 'gradient' has measured a number 'other'" in ordered(found, number="other").reason
-    assert "gradient has measured nothing of SAM" in ordered(found).reason
+    assert "gradient has measured no other of SGD" in ordered(found, number="other").reason
+    assert "gradient has measured no norm of SAM" in ordered(found).reason
+    assert "no probe has measured anything" in ordered([]).reason
     both = [*found, *(series(s.method, *s.by_seed, backbone="wide") for s in found)]
     assert ordered(both, order=["SGD", "RWP"]).of == 2
     assert ordered(both, order=["SGD", "RWP"], under={"backbone": "wide"}).of == 1
+
+
+def test_parts_of_a_training_multiples_and_other_numbers() -> None:
+    """What stands in the row may be a part of the epochs, a multiple, or another probe's number; methods stand in in turn."""
+    found = [
+        series("SGD", (1.0, 4.0, 3.0, 2.0), (1.2, 4.1, 3.3, 2.1), (0.9, 4.2, 3.1, 2.2)),
+        series("RWP", (1.0, 2.0, 3.0, 4.0), (1.2, 2.1, 3.3, 4.1), (0.9, 2.2, 3.1, 4.2)),
+    ]
+    falls = [{"since": 0.5, "until": 0.5}, {"since": 1}]
+    verdict = ordered(found, order=falls, methods="*")
+    assert [cell.agrees for cell in verdict.cells] == ["yes", "no"]
+    assert verdict.cells[0].effect == pytest.approx(np.mean([4.0 - 2.0, 4.1 - 2.1, 4.2 - 2.2]))
+    assert "in 0.5 to 0.5" in verdict.cells[0].cell
+    double = ordered(found, order=["SGD", {"method": "RWP", "times": 2}], over="last")
+    assert double.cells[0].effect == pytest.approx(np.mean([2.0 - 8.0, 2.1 - 8.2, 2.2 - 8.4]))
+    assert ordered(found, order=["RWP", "SGD"], over="when_highest").cells[0].effect == 2  # epoch 4 against 2
+    assert ordered(found, order=["SGD", "RWP"], over="highest").cells[0].effect == pytest.approx(0)
+    other = [
+        each.replace(number="other", by_seed=tuple(tuple(v + 1 for v in s) for s in each.by_seed)) for each in found
+    ]
+    two = ordered([*found, *other], order=[{"number": "other"}, {}], methods="*")
+    assert [cell.effect for cell in two.cells] == [pytest.approx(1), pytest.approx(1)]
+    assert "nothing was measured in that part" in ordered(found, order=["SGD", "RWP"], since=0.6, until=0.7).reason
+
+
+def test_at_equal_values_of_another_number() -> None:
+    """Two methods that go through the same losses at other times are compared where their losses are equal: y = x + 1 and y = x."""
+    losses = {"A": (4.0, 3.0, 2.0, 1.0), "B": (3.0, 2.5, 2.0, 0.5)}
+    found = []
+    for method, values in losses.items():
+        seeds = [tuple(value + 0.01 * seed for value in values) for seed in range(3)]
+        found.append(series(method, *seeds).replace(number="loss"))
+        shift = {"A": 1.0, "B": 0.0}[method]
+        raised = [tuple(value + shift + 0.001 * seed for value in each) for seed, each in enumerate(seeds)]
+        found.append(series(method, *raised))
+    verdict = ordered(found, order=["A", "B"], at_equal={"number": "loss"})
+    assert verdict.cells[0].effect == pytest.approx(1.0)
+    apart = [each if each.method == "A" else each.replace(by_seed=((9.0, 8.0, 8.0, 8.0),) * 3) for each in found]
+    assert "never have the same loss" in ordered(apart, order=["A", "B"], at_equal={"number": "loss"}).reason
+
+
+def test_an_order_of_no_method_is_refused() -> None:
+    """What says no method needs methods to stand in for it."""
+    with pytest.raises(ValueError, match="no method is said"):
+        ProbeOrder.model_validate({"text": "x", "order": ["SGD", {"since": 0.5}]})
