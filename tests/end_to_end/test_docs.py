@@ -32,6 +32,7 @@ PAGES = [
     "write-a-claim",
     "write-a-section",
     "write-a-probe",
+    "figures",
 ]
 INSTALL = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
 

@@ -92,15 +92,18 @@ def test_every_table_on_small_data(
 
 
 def test_the_whole_study_is_planned(nrbench: Command, registry: Registry, tmp_path: Path) -> None:
-    """The nine tables are 483 trainings and 1,365 cells once what they share is counted once, as by hand."""
+    """Nine tables and twelve figures are 489 trainings and 1,401 cells once what they share is counted once, as by hand."""
     done = nrbench("plan", "paper", "-o", tmp_path, "--data-dir", tmp_path, "--json")
     assert done.code == 0, done.err
     found = json.loads(done.out)
     # ResNet-18: SGD, 4 SAM, 6 RWP, 54 ramps; 10 constants on each other network; 18 quadratic ramps on two of them
-    assert found["trainings"] == 3 * (65 + 6 * 10 + 2 * 18)
+    # the figures add SAM at 1.0 and RWP at 0.1
+    assert found["trainings"] == 3 * (65 + 2 + 6 * 10 + 2 * 18)
     # tables 1 and 2: 11 methods × 5; table 3: 54 × 4; table 4: 7 × 4; the other networks: 10 × 2 each, and 18 on two
-    assert found["cells"] == 3 * (11 * 5 + 54 * 4 + 7 * 4 + 6 * 20 + 2 * 18)
-    alone = [len(list(load_suite(shipped_suites()[f"paper/table-{n}"], registry).cells())) for n in range(1, 10)]
+    # the figures: those two × 5, and two ramps without noise
+    assert found["cells"] == 3 * (11 * 5 + 54 * 4 + 7 * 4 + 6 * 20 + 2 * 18 + 2 * 5 + 2)
+    suites = [*(f"paper/table-{n}" for n in range(1, 10)), "paper/figures"]
+    alone = [len(list(load_suite(shipped_suites()[name], registry).cells())) for name in suites]
     assert found["shared_cells"] == sum(alone) - found["cells"]
     assert found["disk_bytes"] > 10**11
     assert found["gap"] == pytest.approx(4.3027 * (2 / 3) ** 0.5 * 0.545, rel=0.01)
@@ -113,7 +116,7 @@ def test_honest_is_the_same_study_chosen_on_validation(registry: Registry) -> No
     assert [part.methods for part in honest.parts] == [part.methods for part in paper.parts]
     assert {part.recipe.held_out for part in honest.parts} == {0.1}
     assert [part.recipe.replace(held_out=0.0) for part in honest.parts] == [part.recipe for part in paper.parts]
-    assert [list(part.selections) for part in honest.parts] == [["best epoch on validation"]] * 9
+    assert [list(part.selections) for part in honest.parts] == [["best epoch on validation"]] * 10
     scorings = [s.scoring(n) for p in honest.parts for s in p.selections.values() for n in p.noise.values()]
     assert {scoring.on for scoring in scorings if scoring} == {"validation"}
 
