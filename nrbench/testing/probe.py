@@ -25,7 +25,7 @@ def check_probe_leaves_the_network_alone(probe: Probe) -> None:
     if isinstance(probe, Observer):
         _check_observer(probe)
         return
-    network, data, chips = _initial()
+    network, data, chips = sample_network()
     before = {name: tensor.clone() for name, tensor in network.model.state_dict().items()}
     state = torch.get_rng_state()
     probe.measured(network, data.splits, chips)
@@ -44,7 +44,7 @@ def check_probe_measures_numbers(probe: Probe) -> None:
         again = {name: float(value) for name, value in _seen(probe).items()}
         assert again == found, f"seen again it is {again}, not {found}"
         return
-    network, data, chips = _initial()
+    network, data, chips = sample_network()
     found = probe.measured(network, data.splits, chips)
     assert found, "it measures nothing"
     assert all(isfinite(value) for value in found.values()), f"it measures {found}"
@@ -78,7 +78,8 @@ def _check_observer(probe: Observer) -> None:
     assert step.passes == 1, "it made passes of the step: `gradient_at` makes one that counts for nobody"
 
 
-def _initial() -> tuple[Network, Data, Chips]:
+def sample_network() -> tuple[Network, Data, Chips]:
+    """Return an untrained network with BatchNorm, small images and chance: what the checks measure a probe on."""
     training = Training(SmallDataset(), SmallNetwork(), Plain(), Recipe(evaluation_batch=16), seed=0)
     data = Data.of(training, Path(), torch.device("cpu"))
     network = evaluation_network(training, data)
