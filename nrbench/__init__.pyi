@@ -17,6 +17,7 @@ from .base.errors import NrbenchError as NrbenchError
 from .base.errors import StoreError as StoreError
 from .base.errors import SuiteError as SuiteError
 from .base.errors import did_you_mean as did_you_mean
+from .base.log import Event as Event
 from .base.statistics import LEVEL as LEVEL
 from .base.statistics import Estimate as Estimate
 from .base.statistics import Interval as Interval
@@ -84,6 +85,8 @@ from .families.step import Batch as Batch
 from .families.step import Clock as Clock
 from .families.step import State as State
 from .families.step import Step as Step
+from .families.watcher import Told as Told
+from .families.watcher import Watcher as Watcher
 from .jobs.plan import Options as Options
 from .jobs.plan import plan as plan
 from .jobs.processes import Processes as Processes

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nrbench.families.executor import Executor
+    from nrbench.families.watcher import Watcher
     from nrbench.suite.suite import Benchmark
 
 
@@ -24,6 +25,14 @@ def read_suite(name: str, settings: Sequence[str], *, data: Path | None = None) 
 def asked_suite(name: str, settings: Sequence[str], device: str) -> Benchmark:
     """Return the same, made concrete for a device."""
     return read_suite(name, settings).for_device(jobs.find_device(device))
+
+
+def asked_watchers(written: Sequence[str]) -> list[Watcher]:
+    """Return the watchers that are asked for by names or maps."""
+    registry = nrbench.load_registry()
+    return [
+        suite.read_component(nrbench.Watcher, suite.written_component(each, "--watch"), registry) for each in written
+    ]
 
 
 def asked_executor(written: str | None, **flags: Any) -> Executor:

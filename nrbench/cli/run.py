@@ -11,7 +11,7 @@ import click
 from nrbench import cli, jobs, report
 from nrbench.base.log import RunLog
 from nrbench.cli import completion, options
-from nrbench.cli.arguments import asked_executor, read_suite
+from nrbench.cli.arguments import asked_executor, asked_watchers, read_suite
 from nrbench.cli.console import console
 from nrbench.cli.signals import stoppable
 
@@ -37,6 +37,12 @@ from nrbench.cli.signals import stoppable
 @click.option(
     "--jobs-per-device", type=click.IntRange(min=1), default=1, show_default=True, help="Workers on each GPU."
 )
+@click.option(
+    "--watch",
+    "watchers",
+    multiple=True,
+    help="What follows the run, such as tensorboard: a name, or a map as for --executor. May be repeated.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress, and of the leaderboard only who leads; warnings stay.")
 @click.option("-v", "--verbose", count=True, help="Say more; show tracebacks.")
 @options.as_json
@@ -48,6 +54,7 @@ def command(
     workers: int | None,
     jobs_per_device: int,
     timeout: float | None,
+    watchers: Sequence[str],
     quiet: bool,
     verbose: int,
     as_json: bool,
@@ -61,7 +68,9 @@ def command(
     cli.log_to(progress, verbosity=0 if quiet else verbose)
     loaded = read_suite(suite, settings, data=jobs.Options(**asked).data_root)
     workers = workers or jobs.gpu_workers(asked["device"], jobs_per_device)
-    chosen = jobs.Options(executor=asked_executor(executor, jobs=workers, timeout=timeout), **asked)
+    chosen = jobs.Options(
+        executor=asked_executor(executor, jobs=workers, timeout=timeout), watchers=asked_watchers(watchers), **asked
+    )
     folder = chosen.out / loaded.name
     watch = cli.Watch(progress, RunLog(folder / jobs.LOG), quiet=quiet)
     with watch.shown():

@@ -12,6 +12,7 @@ from platformdirs import user_cache_path
 
 from nrbench.families.executor import Executor, Serial
 from nrbench.families.probe import Probe
+from nrbench.families.watcher import Watcher
 from nrbench.jobs.job import Job
 from nrbench.jobs.results import CellFailure, CellResult
 from nrbench.jobs.store import Store
@@ -85,6 +86,8 @@ class Options:
     data: Path | None = None
     device: str = "auto"
     executor: Executor = field(default_factory=Serial)
+    watchers: Sequence[Watcher] = ()
+    """What follows the run."""
     only: Sequence[str] = ()
     exclude: Sequence[str] = ()
     force: bool = False

@@ -26,6 +26,7 @@ from nrbench.jobs.plan import LOCK, LOG, Options, Plan, plan
 from nrbench.jobs.processes import Processes
 from nrbench.jobs.results import CellFailure, CellResult
 from nrbench.jobs.store import Store
+from nrbench.jobs.watching import watched
 from nrbench.report.page import Page
 from nrbench.report.write import write_reports
 from nrbench.suite.cell import Cell
@@ -67,7 +68,8 @@ def run_to_page(
     device = find_device(options.device)
     suite, store, folder = suite.for_device(device), options.store, options.out / suite.name
     disk.check_no_links(folder, store.root, folder / "logs", folder / "figures")
-    with held(folder, wait=False):
+    names = {key: str(labels) for key, labels in suite.trainings().items()}
+    with held(folder, wait=False), watched(options.watchers, folder, folder / LOG, names):
         disk.sweep(folder)
         disk.sweep(store.root)
         write_lock(folder, suite)

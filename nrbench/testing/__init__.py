@@ -28,6 +28,7 @@ from nrbench.testing import (
     schedule,
     section,
     selection,
+    watcher,
 )
 from nrbench.testing.samples import (
     SmallDataset,
@@ -63,6 +64,7 @@ _CHECKS: Mapping[str, tuple[Check, ...]] = {
     "schedules": schedule.CHECKS,
     "sections": section.CHECKS,
     "selections": selection.CHECKS,
+    "watchers": watcher.CHECKS,
 }
 """The checks of each family, a file each."""
 

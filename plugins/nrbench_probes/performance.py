@@ -22,7 +22,7 @@ class Performance(ImageProbe):
     """Noisy copies, where there is noise."""
 
     def passes(self, images: Mapping[str, int]) -> float:
-        return self.forwards(images, 2 * (self.draws if self.noise is not None else 1))
+        return self.forwards(images, self.draws if self.noise is not None else 1)
 
     def measured(self, network: Network, data: NamedSplits, chips: Chips) -> dict[str, float]:
         images = self.part(data)
@@ -30,9 +30,11 @@ class Performance(ImageProbe):
         if self.noise is not None:
             draws = self.draws if self.noise.random else 1
             copies = [network.under(self.noise, chips.chip("probe", draw)) for draw in range(draws)]
-        right = [100 * copy.counts(images) / len(images) for copy in copies]
-        losses = [float(copy.losses(images).double().mean()) for copy in copies]
-        return {"accuracy": sum(right) / len(right), "loss": sum(losses) / len(losses)}
+        found = [copy.counts_and_losses(images) for copy in copies]
+        return {
+            "accuracy": sum(100 * right / len(images) for right, _ in found) / len(found),
+            "loss": sum(float(losses.double().mean()) for _, losses in found) / len(found),
+        }
 
 
 class ChipYield(ImageProbe):

@@ -65,6 +65,7 @@ from nrbench_probes import (
     WeightSize,
 )
 from nrbench_ray import Ray
+from nrbench_tensorboard import TensorBoard
 
 DEVICE = DeviceProfile.model_validate(
     {
@@ -137,6 +138,7 @@ BUILTINS: list[Component] = [
     Serial(),
     Processes(jobs=2),
     Ray(jobs=2),
+    TensorBoard(),
     Better.model_validate({"text": "x", "pairs": [{"a": {"method": "A"}, "b": {"best_of": "B*"}}]}),
     OptimumAbove.model_validate({"text": "x", "best_of": "A*", "field": "sigma", "above": {"field": "sigma"}}),
     OptimumInside.model_validate({"text": "x", "best_of": "A*", "field": "sigma"}),

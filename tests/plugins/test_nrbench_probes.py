@@ -273,6 +273,7 @@ def test_accuracy_and_loss(network: Network) -> None:
     noise = Gaussian(sigma=2.0)
     copies = [network.under(noise, chips().chip("probe", draw)) for draw in range(4)]
     found = Performance(on="test", noise=noise, draws=4).measured(network, DATA, chips())
+    assert found["loss"] == pytest.approx(sum(float(copy.losses(IMAGES[:20]).mean()) for copy in copies) / 4)
     assert found["accuracy"] == pytest.approx(sum(100 * copy.counts(IMAGES[:20]) / 20 for copy in copies) / 4)
 
 

@@ -48,7 +48,14 @@ PROBES = [
     Landscape(points=3, images=30, noise=NOISE),
     Landscape(points=5, dimensions=1),
 ]
-COSTS = {"losses": 1 / 3, "counts": 1 / 3, "recalibrated": 1 / 3, "gradient": 1.0, "hessian_product": 3.0}
+COSTS = {
+    "losses": 1 / 3,
+    "counts": 1 / 3,
+    "counts_and_losses": 1 / 3,
+    "recalibrated": 1 / 3,
+    "gradient": 1.0,
+    "hessian_product": 3.0,
+}
 """In forward-backward passes over an image: forward is one part of three, a product with the Hessian three times a gradient."""
 
 
