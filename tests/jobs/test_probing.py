@@ -252,7 +252,7 @@ def test_a_plan_adds_up_what_probes_cost(nrbench: Command, write_suite: Write, t
     """In epochs of passes: each due measurement of each training, by what the probe says it costs for these images."""
     found = json.loads(nrbench("plan", write_suite(TINY + PROBES), "-o", tmp_path, "--json").out)
     train = 116  # of 128 images 12 are held out
-    per_epoch = 3 * 40 / 3 + 2 * 2 * 64 / 3  # sharpness: three passes over 40; accuracy: two of two copies over 64
+    per_epoch = 3 * 40 / 3 + 2 * 64 / 3  # sharpness: three passes over 40; accuracy: two copies over 64
     ascent = 2 * 5 * 40 / 3  # in the second and the last epoch
     assert found["probe_passes"] == pytest.approx(4 * ((3 * per_epoch + ascent) / train + 2))  # the cosine: two epochs
     assert found["passes"] == 12

@@ -335,40 +335,6 @@ def test_without_batch_norm_nothing_shifts(network: Network) -> None:
     assert found["given_back"] == 0
 
 
-@pytest.mark.parametrize(
-    ("probe", "passes"),
-    [
-        (Performance(on="test"), 2 * 20 / 3),
-        (Performance(noise=Gaussian(sigma=0.1), draws=4, images=10), 4 * 2 * 10 / 3),
-        (AverageSharpness(noise=Gaussian(sigma=0.1), draws=4, images=10), 5 * 10 / 3),
-        (AscentSharpness(rho=0.1), 5 * 40 / 3),
-        (GradientNorm(), 40),
-        (WeightSize(), 0),
-        (BatchNormShift(noise=Gaussian(sigma=0.1), draws=2, calibration=30), 5 * 20 / 3 + 2 * 30 / 3),
-    ],
-    ids=str,
-)
-def test_what_a_measurement_costs(probe: Any, passes: float, network: Network) -> None:
-    """The passes that a probe says it makes are the images that go through the network, a gradient counting three times."""
-    assert probe.passes(COUNTS) == pytest.approx(passes)
-    through = 0
-
-    def counted(images: Tensor) -> Tensor:
-        nonlocal through
-        through += len(images)
-        return torch.ones(len(images), 1)
-
-    class Counting(Network):
-        def gradient(self, images: Images) -> Any:
-            nonlocal through
-            through += 2 * len(images)
-            return super().gradient(images)
-
-    watched = Counting(model=network.model, prepare=counted, criterion=network.criterion, batch=7)
-    probe.measured(watched, DATA, chips())
-    assert through / 3 == pytest.approx(passes)
-
-
 # -- what the steps of a training do ------------------------------------------------------------------------------------------
 
 
