@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +26,9 @@ from nrbench import (
     load_registry,
     load_suite,
 )
+from nrbench.families.dataset import load_splits
 from nrbench.jobs.plan import plan
+from nrbench_datasets import Synthetic
 from tests.conftest import TINY, Finished
 
 Command = Callable[..., Finished]
@@ -42,6 +45,22 @@ probes:
 """
 LATER = PROBES.partition("  gradient:")[0]
 """Those that can be measured of stored weights."""
+ALL = (
+    PROBES
+    + """\
+  flat: {name: flatness, noise: {name: gaussian, sigma: 0.1}, images: 20, angles: 4, on: test}
+  plane: {name: landscape, points: 3, images: 20, on: test}
+  curvature: {name: curvature, images: 20, draws: 1}
+  trace: {name: hessian_trace, images: 20, draws: 1}
+  eigenvalue: {name: hessian_eigenvalue, images: 20, steps: 2}
+  reach: {name: critical_length, level: 3.0, images: 20, strides: 3, halvings: 2}
+  adaptive: {name: adaptive_sharpness, rho: 0.5, images: 20}
+  yield: {name: chip_yield, noise: {name: gaussian, sigma: 0.1}, draws: 2}
+  statistics: {name: batch_norm_shift, noise: {name: gaussian, sigma: 0.1}, draws: 1, calibration: 20}
+  gradients: {name: gradient_norm, images: 20}
+"""
+)
+"""Every probe that comes with nrbench."""
 
 
 class Broken(Probe):
@@ -108,7 +127,10 @@ def test_probes_change_no_weight_and_no_result(probed: Suite, tiny: Suite, tmp_p
 
 def test_asked_for_later_is_as_at_once(write_suite: Write, tiny: Suite, tmp_path: Path) -> None:
     """On stored weights, without an epoch of training, the same numbers to the last bit; a third run measures nothing."""
-    probed = suite_of(write_suite(TINY + LATER, "later.yaml"))
+    later = ALL.replace("  gradient: {name: update_gradient}\n", "").replace(
+        "  cosine: {name: gradient_cosine, every: 2}\n", ""
+    )
+    probed = suite_of(write_suite(TINY + later, "later.yaml"))
     package.run(probed, options=Options(out=tmp_path / "at once"))
     package.run(tiny, options=Options(out=tmp_path / "later"))
     events: list[package.base.log.Event] = []  # type: ignore[name-defined]
@@ -218,19 +240,48 @@ def test_steps_are_seen_while_they_are_made(write_suite: Write, probed: Suite, t
 
 
 @pytest.mark.parametrize(
-    "method", ["{name: sam, rho: 0.05}", "{name: ramped, schedule: {name: linear}, method: {name: rwp, sigma: 0.1}}"]
+    "method",
+    [
+        "{name: sgd}",
+        "{name: sam, rho: 0.05}",
+        "{name: rwp, sigma: 0.1}",
+        "{name: ramped, schedule: {name: linear}, method: {name: rwp, sigma: 0.1}}",
+    ],
 )
-def test_observers_change_no_training(write_suite: Write, tmp_path: Path, method: str) -> None:
+def test_no_probe_changes_a_training(write_suite: Write, tmp_path: Path, method: str) -> None:
     """With BatchNorm and dropout in the network, and any method, every epoch's weights have the same bytes as without."""
     text = TINY.partition("methods:")[0].replace(
         "MLP: {name: mlp, hidden: [16]}", "WRN: {name: wide_resnet, depth: 10, width: 1, base: 4, dropout: 0.2}"
     )
     text += f"methods:\n  mine: {method}\nnoise:\n  clean: {{name: none}}\n"
-    plain, seen = suite_of(write_suite(text)), suite_of(write_suite(text + PROBES, "seen.yaml"))
+    plain, seen = suite_of(write_suite(text)), suite_of(write_suite(text + ALL, "seen.yaml"))
     package.run(plain, options=Options(out=tmp_path / "plain"))
     package.run(seen, options=Options(out=tmp_path / "seen"))
     ours, theirs = records(seen, tmp_path / "seen"), records(plain, tmp_path / "plain")
     assert {name: each["kept"] for name, each in ours.items()} == {name: each["kept"] for name, each in theirs.items()}
+
+
+def test_what_is_seen_of_test_images_feeds_no_choice(
+    write_suite: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the labels of the test images turned round every weight and every chosen epoch is the same; what is measured is not."""
+    suite = suite_of(write_suite(TINY + ALL))
+    boards = [package.run(suite, options=Options(out=tmp_path / "right"))]
+    load = Synthetic.load
+
+    def turned(dataset: Synthetic, root: Path) -> package.Splits:
+        splits = load(dataset, root)
+        return replace(splits, test=package.Images(splits.test.images, splits.test.labels.flip(0)))
+
+    monkeypatch.setattr(Synthetic, "load", turned)
+    load_splits.cache_clear()
+    boards.append(package.run(suite, options=Options(out=tmp_path / "turned")))
+    ours, theirs = (records(suite, tmp_path / each) for each in ("right", "turned"))
+    assert {name: each["kept"] for name, each in ours.items()} == {name: each["kept"] for name, each in theirs.items()}
+    assert [row.selected_epochs for row in boards[0].rows] == [row.selected_epochs for row in boards[1].rows]
+    assert [row.accuracy for row in boards[0].rows] != [row.accuracy for row in boards[1].rows]
+    assert ours != theirs
+    load_splits.cache_clear()
 
 
 def test_a_training_that_was_killed_observes_the_same(probed: Suite, tmp_path: Path) -> None:
