@@ -30,9 +30,8 @@ def series_of(suite: Suite, store: Store) -> Iterator[Series]:
     for ((backbone, dataset), method), seeds in epochs.items():
         at, values = whole([[epoch.loss for epoch in each] for each in seeds])
         if at:
-            yield Series(
-                probe="", number="loss", method=method, backbone=backbone, dataset=dataset, epochs=at, by_seed=values
-            )
+            labels = {"method": method, "backbone": backbone, "dataset": dataset}
+            yield Series(probe="", number="loss", total=suite.recipe.epochs, epochs=at, by_seed=values, **labels)
     for label, probe in suite.probes.items():
         for ((backbone, dataset), method), seeds in epochs.items():
             measured = [[epoch.measured.get(probe.fingerprint, {}) for epoch in each] for each in seeds]
@@ -40,7 +39,7 @@ def series_of(suite: Suite, store: Store) -> Iterator[Series]:
                 at, values = whole([[numbers.get(number) for numbers in each] for each in measured])
                 if at:
                     labels = {"probe": label, "method": method, "backbone": backbone, "dataset": dataset}
-                    yield Series(number=number, epochs=at, by_seed=values, **labels)
+                    yield Series(number=number, total=suite.recipe.epochs, epochs=at, by_seed=values, **labels)
 
 
 def whole(seeds: Sequence[Sequence[float | None]]) -> tuple[tuple[int, ...], tuple[tuple[float, ...], ...]]:

@@ -22,6 +22,8 @@ class Series(Frozen):
     method: str
     backbone: str
     dataset: str
+    total: int = 0
+    """The epochs of the whole training, of which these may be the first ones."""
     epochs: tuple[int, ...]
     by_seed: tuple[tuple[float, ...], ...]
     """Of each seed, the values at these epochs."""

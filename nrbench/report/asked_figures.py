@@ -20,24 +20,22 @@ from nrbench.suite.suite import Benchmark, Suite
 
 
 def asked_figures(board: Leaderboard, benchmark: Benchmark, store: Store) -> Iterator[Sheet | Figure]:
-    """Yield the figures under `figures:`, named by their labels; one that is the same under every selection is shown once."""
+    """Yield the figures under `figures:`, named by their labels; what every selection has alike is shown once."""
     stems: Counter[str] = Counter()
     for part in (part for part in benchmark.parts if part.figures):
-        seen: set[tuple[str, object]] = set()
         several = list(views(board, part, list(series_of(part, store))))
         for label, plot in part.figures.items():
+            kinds: dict[Sheet | Figure, list[str]] = {}
             for kind, evidence in several:
-                for figure in made(plot, evidence, kind):
-                    content = figure.svg if isinstance(figure, Figure) else figure.lines
-                    if (label, content) in seen:
-                        continue
-                    seen.add((label, content))
-                    stem = "figure-" + (re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")[:40] or "of-its-own")
-                    stems[stem] += 1
-                    number = "" if stems[stem] == 1 else f"-{stems[stem]}"
-                    title = f"{label}. {figure.title}"
-                    named = replace(figure, title=title)
-                    yield replace(named, stem=stem + number) if isinstance(named, Figure) else named
+                for each in made(plot, evidence):
+                    kinds.setdefault(each, []).append(kind)
+            for each, under in kinds.items():
+                stem = "figure-" + (re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")[:40] or "of-its-own")
+                stems[stem] += 1
+                where = "" if len(under) == len(several) else f" ({', '.join(under)})"
+                named = replace(each, title=f"{label}. {each.title}{where}")
+                number = "" if stems[stem] == 1 else f"-{stems[stem]}"
+                yield replace(named, stem=stem + number) if isinstance(named, Figure) else named
 
 
 def views(board: Leaderboard, suite: Suite, series: Sequence[Series]) -> Iterator[tuple[str, Evidence]]:
@@ -53,12 +51,10 @@ def views(board: Leaderboard, suite: Suite, series: Sequence[Series]) -> Iterato
         yield kind, Evidence(rows, suite.methods, suite.noise, series=series, probes=suite.probes, level=board.level)
 
 
-def made(section: Section, evidence: Evidence, kind: str) -> Iterable[Sheet | Figure]:
+def made(section: Section, evidence: Evidence) -> Iterable[Sheet | Figure]:
     """Return what a section makes of evidence, and in the place of what it raises a sheet that says so."""
     try:
-        return [replace(part, title=f"{part.title} ({kind})") for part in section.parts(evidence)]
+        return list(section.parts(evidence))
     except Exception as error:  # a plugin's own: the rest of the page stands
         failed = Entry(f"{type(error).__name__}: {printable(str(error))}", styles=("failed",))
-        return [
-            Sheet(f"{section.name} ({kind})", "section", (Head("error", wide=True),), (Line(section.name, (failed,)),))
-        ]
+        return [Sheet(section.name, "section", (Head("error", wide=True),), (Line(section.name, (failed,)),))]

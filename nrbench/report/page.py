@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from nrbench.base.errors import printable
@@ -150,7 +150,7 @@ def _sections(board: Leaderboard, benchmark: Benchmark, store: Store) -> Iterato
         asked: Sequence[Section] = SECTIONS if part.report.sections is None else part.report.sections
         for kind, evidence in views(board, part, list(series_of(part, store))):
             for section in asked:
-                yield from made(section, evidence, kind)
+                yield from (replace(each, title=f"{each.title} ({kind})") for each in made(section, evidence))
 
 
 # -- sentences --------------------------------------------------------------------------------------------------------

@@ -146,7 +146,7 @@ class ProbeOrder(ComparisonClaim):
         """Return the one number of each seed; nothing where no epoch is in the part that is asked for."""
         since = self.since if side.since is None else side.since
         until = self.until if side.until is None else side.until
-        last = series.epochs[-1]
+        last = series.total or series.epochs[-1]
         inside = [at for at, epoch in enumerate(series.epochs) if since * last <= epoch <= until * last]
         found = []
         for seed in series.by_seed if inside else ():
