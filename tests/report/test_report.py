@@ -325,7 +325,7 @@ def test_figures_are_the_same_every_time_and_hold_the_labels(study: tuple[Leader
     """A table whose columns are strengths of one noise model is drawn, with equal bytes on every build, as well-formed XML."""
     board, suite, out = study
     made = page_of(board, suite, Options(out=out).store)
-    first, second = list(made.figures), list(page_of(board, suite, Options(out=out).store).figures)
+    first, second = list(made.figures.values()), list(page_of(board, suite, Options(out=out).store).figures.values())
     assert [figure.title for figure in first[:2]] == [f"Strength: Both methods ({each})" for each in ("chosen", "last")]
     assert first == second
     texts = [element.text for element in ElementTree.fromstring(first[0].svg).iter() if element.tag.endswith("}text")]
@@ -350,7 +350,7 @@ def test_labels_are_text_in_tables_claims_and_figures(study: tuple[Leaderboard, 
         board = Leaderboard.of(named, store)
         made = page_of(board, named, store)
         markdown = render.render(markdown_text(made))
-        pages = [outline(html_page(made, {})), outline(markdown), outline(made.figures[0].svg.decode())]
+        pages = [outline(html_page(made, {})), outline(markdown), outline(made.figures["1"].svg.decode())]
         assert all(label in "".join(page.text) for page in pages[:2])
         found.append([[tag for tag, _ in page.tags] for page in pages[:2]])
         assert any(label in text for text in pages[2].text)
@@ -367,15 +367,15 @@ def test_a_second_report_draws_nothing(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     board, suite, out = study
     store, drawings = Options(out=out).store, []
-    original = drawing._svg
-    monkeypatch.setattr(drawing, "_svg", lambda *given: drawings.append(1) or original(*given))
-    first = [figure.svg for figure in page_of(board, suite, store).figures]
+    original = drawing._rendered
+    monkeypatch.setattr(drawing, "_rendered", lambda *given: drawings.append(1) or original(*given))
+    first = [figure.svg for figure in page_of(board, suite, store).figures.values()]
     assert len(drawings) == len(first) > 2
-    assert [figure.svg for figure in page_of(board, suite, store).figures] == first
+    assert [figure.svg for figure in page_of(board, suite, store).figures.values()] == first
     assert len(drawings) == len(first)
     kept = sorted((tmp_path / "cache").rglob("*.json"))
     kept[0].write_bytes(kept[0].read_bytes().replace(b"svg", b"gvs"))
-    assert [figure.svg for figure in page_of(board, suite, store).figures] == first
+    assert [figure.svg for figure in page_of(board, suite, store).figures.values()] == first
     assert len(drawings) == len(first) + 1
     assert list(page_of(board, suite.replace(tables=()), store).figures)
     assert len(drawings) > len(first) + 1
@@ -409,7 +409,9 @@ def test_a_cache_that_cannot_be_written_is_no_reason_not_to_draw(
     (tmp_path / "cache").write_text("x")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     board, suite, out = study
-    assert all(figure.svg.startswith(b"<?xml") for figure in page_of(board, suite, Options(out=out).store).figures)
+    assert all(
+        figure.svg.startswith(b"<?xml") for figure in page_of(board, suite, Options(out=out).store).figures.values()
+    )
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
