@@ -20,17 +20,17 @@ ROOT = Path(__file__).parent.parent
 ORDER = {
     "base": "errors disk component csv chance torch_state statistics sequential log",
     "families": "hookspecs registry computed displacement analog schedule scale noise optimizer step method backbone dataset "
-    "network probe executor selection row claim sheet section",
+    "network probe executor watcher selection row claim sheet section",
     "suite": "shipped reference table recipe cell seeds given suite yaml sweeps layers check passes trial facts locked read schema describe",
-    "jobs": "results files device batches data train evaluate store lock output record select processes job plan status export bench "
+    "jobs": "results files device batches data train evaluate store lock output record select processes job plan status watching export bench "
     "expected verify clean doctor",
     "board": "leading tables ranking rows series claims growing sheets leaderboard comparison",
-    "report": "pictures drawing cost asked_tables claim_sheets figures lead sections training details page csv markdown latex html "
-    "terminal write forecast runner components",
+    "report": "pictures csv drawing cost asked_tables claim_sheets figures lead sections plots asked_figures training details page markdown latex html "
+    "terminal write forecast landscape runner components",
     "share": "bundle study submit merge site",
     "cli": "completion console options signals progress arguments run plan status report validate ls show schema judge bench "
-    "export compare verify submit merge site clean import_ new doctor main",
-    "testing": "samples component noise method optimizer backbone dataset probe schedule selection executor claim section",
+    "export landscape compare verify submit merge site clean import_ new doctor main",
+    "testing": "samples component noise method optimizer backbone dataset probe schedule selection executor watcher claim section",
 }
 """The folders of nrbench, and the files in each, in the order they are to be read."""
 READING = [f"{folder}.{file}" for folder, files in ORDER.items() for file in files.split()]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from nrbench.base.errors import NrbenchError, UsageError
+from nrbench.base.errors import MissingError, NrbenchError, UsageError
 from nrbench.families.claim import Evidence, Series
 from nrbench.families.executor import Failure
 from nrbench.families.probe import GridProbe, Probe
@@ -57,11 +57,13 @@ def landscape_of(
 ) -> tuple[list[Figure], list[Series]]:
     """Measure the loss around the weights of cells, as far as it is not stored, and return it drawn and as numbers.
 
-    `fields` are those of the probe `landscape`. It is stored with the epoch that it was measured of, so that it is measured
-    once. Raise `NrbenchError` for what could not be measured.
+    `fields` are those of the first probe of a grid that is registered, ours before others. What is measured is stored with
+    its epoch, so that it is measured once. Raise `NrbenchError` for what could not be measured.
     """
-    kind = registry.find(Probe, "landscape")
-    assert issubclass(kind, GridProbe)
+    entries = sorted(registry.of_kind("probes"), key=lambda entry: entry.plugin.distribution != "nrbench")
+    kind = next((entry.component for entry in entries if issubclass(entry.component, GridProbe)), None)
+    if kind is None:
+        raise MissingError("no probe of a grid around the weights is installed")
     probes = [kind.model_validate({**fields, "epochs": (each.epoch,)}) for each in found]
     setting = Setting(options.store.root, options.data_root, str(find_device(options.device)))
     jobs = [Job(each.cell.training, (), (probe,)) for each, probe in zip(found, probes, strict=True)]

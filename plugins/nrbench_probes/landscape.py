@@ -52,7 +52,7 @@ class Landscape(ImageProbe, GridProbe):
     in one dimension `column` alone.
     """
 
-    name: Literal["landscape"] = "landscape"
+    name: Literal["loss_landscape"] = "loss_landscape"
     paper: ClassVar[str] = _SOURCE
 
     points: int = Field(default=25, ge=2, le=201)

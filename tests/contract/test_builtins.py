@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from time import time
@@ -17,6 +18,7 @@ from nrbench import (
     Claim,
     Component,
     Entry,
+    Event,
     Head,
     Images,
     Line,
@@ -28,7 +30,9 @@ from nrbench import (
     Section,
     Sheet,
     Step,
+    Told,
     Verdict,
+    Watcher,
     attempt,
 )
 from nrbench.base.component import families
@@ -272,6 +276,19 @@ class Undescribed(Gaussian):
     pass
 
 
+class Choosy(Watcher):
+    """Takes it that every epoch has a loss."""
+
+    name: Literal["choosy"] = "choosy"
+
+    @contextmanager
+    def following(self, folder: Path) -> Iterator[Told]:
+        def told(training: str, event: Event) -> None:
+            assert event.loss is not None
+
+        yield told
+
+
 class Losing(Serial):
     """Loses its last item."""
 
@@ -375,6 +392,7 @@ BREAKERS: dict[str, Callable[[], Component]] = {
     "probe_measures_numbers": Undefined,
     "probe_says_what_it_costs": Rewarding,
     "executor_yields_each_item_once": Losing,
+    "watcher_takes_every_event": Choosy,
     "claim_without_rows_is_undecided": lambda: Sure(text="x"),
     "section_is_whole": lambda: section_of(
         lambda rows: [Sheet("title", "method", (Head("a"), Head("b")), (Line("x", (Entry("1"),)),))] if rows else []

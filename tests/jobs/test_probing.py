@@ -49,7 +49,7 @@ ALL = (
     PROBES
     + """\
   flat: {name: flatness, noise: {name: gaussian, sigma: 0.1}, images: 20, angles: 4, on: test}
-  plane: {name: landscape, points: 3, images: 20, on: test}
+  plane: {name: loss_landscape, points: 3, images: 20, on: test}
   curvature: {name: curvature, images: 20, draws: 1}
   trace: {name: hessian_trace, images: 20, draws: 1}
   eigenvalue: {name: hessian_eigenvalue, images: 20, steps: 2}

@@ -24,8 +24,8 @@ probes:
   noisy: {name: performance, on: test, noise: {name: gaussian, sigma: 0.2}, draws: 2}
   steps: {name: gradient_cosine}
   way: {name: distance}
-  plane: {name: landscape, points: 5, images: 20, reach: 0.5, noise: {name: gaussian, sigma: 0.2}}
-  line: {name: landscape, points: 9, images: 20, dimensions: 1}
+  plane: {name: loss_landscape, points: 5, images: 20, reach: 0.5, noise: {name: gaussian, sigma: 0.2}}
+  line: {name: loss_landscape, points: 9, images: 20, dimensions: 1}
 """
 FIGURES = """\
 figures:
