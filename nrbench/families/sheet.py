@@ -51,6 +51,10 @@ class Line:
     group: str = ""
 
 
+LONGEST_NUMBER = 4
+"""Words of an entry that is a number: an interval has three, a number with two uncertainties too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sheet:
     """A table: `first` stands above the labels of the lines."""
@@ -65,9 +69,11 @@ class Sheet:
     """Whether it is opened on demand, and left out where nothing can be asked for."""
 
     def is_numeric(self, column: int) -> bool:
-        """Whether a column holds numbers, which are aligned right, or words."""
+        """Whether a column holds numbers, which are aligned right, or words: a sentence may begin with a number too."""
         texts = [line.entries[column].text for line in self.lines]
-        return all(not text or text[0] in "0123456789-+" or self.heads[column].noise is not None for text in texts)
+        return not any(len(text.split()) > LONGEST_NUMBER for text in texts) and all(
+            not text or text[0] in "0123456789-+" or self.heads[column].noise is not None for text in texts
+        )
 
     def fitting(self, widths: Sequence[float], room: float) -> Iterator[Sheet]:
         """Yield it in parts of as many columns as fit beside the labels, one at least, given the width of each."""

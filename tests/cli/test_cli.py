@@ -44,6 +44,7 @@ def test_the_commands_and_their_flags() -> None:
                 "--jobs-per-device",
                 "-j",
                 "--timeout",
+                "--watch",
                 "--quiet",
                 "-q",
                 "--verbose",
@@ -76,6 +77,12 @@ def test_the_commands_and_their_flags() -> None:
             ]
         ),
         "bench": sorted(["--data-dir", "--device", "--json", "--seconds", "--set", "suite"]),
+        "landscape": sorted(
+            [
+                *("--cell", "--on", "--images", "--points", "--reach", "--line", "--noise", "--set", "--out", "-o"),
+                *("--data-dir", "--device", "--jobs", "-j", "suite"),
+            ]
+        ),
         "compare": ["--fail-under", "--json", "first", "second"],
         "verify": sorted(
             ["--data-dir", "--device", "--jobs", "-j", "--json", "--only", "--results", "--retrain", "target"]

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 import nrbench as package
-from nrbench import Evidence, Row
+from nrbench import Entry, Evidence, Line, Row, Sheet
+from nrbench.families.sheet import heads
 from nrbench.report.plots import BestOfGroups, Curve, Scatter
 from tests.conftest import TINY, Finished
 
@@ -142,6 +143,14 @@ def test_what_the_suite_does_not_have(nrbench: Command, write_suite: Write, figu
     assert done.code == 2
     assert message in done.err
     assert f":{text.count(chr(10))}:" in done.err
+
+
+def test_a_sentence_that_begins_with_a_number_is_no_number() -> None:
+    """An interval and a number with its uncertainties are numbers; words after a number are words, which may break."""
+    texts = {"1.00 to 2.00": True, "60.1 ±1.0 ±2.0": True, "77,072 weights (9 convolution, 1 linear)": False, "": True}
+    for text, numeric in texts.items():
+        sheet = Sheet("title", "what", heads("how much"), (Line("a", (Entry("5"),)), Line("b", (Entry(text),))))
+        assert sheet.is_numeric(0) is numeric
 
 
 def row(method: str, accuracy: float | None, **labels: Any) -> Row:
