@@ -25,7 +25,7 @@ ORDER = {
     "jobs": "results files device batches data train evaluate store lock output record select processes job plan status watching export bench "
     "expected verify clean doctor",
     "board": "leading tables ranking rows series claims growing sheets leaderboard comparison",
-    "report": "pictures csv drawing cost asked_tables claim_sheets figures lead sections plots asked_figures training details page markdown latex html "
+    "report": "pictures csv drawing cost asked_tables claim_sheets figures lead sections quantity plots surfaces asked_figures training details page markdown latex html "
     "terminal write forecast landscape runner components",
     "share": "bundle study submit merge site",
     "cli": "completion console options signals progress arguments run plan status report validate ls show schema judge bench "

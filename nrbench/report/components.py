@@ -12,8 +12,9 @@ from nrbench.families.probe import Scoring
 from nrbench.families.schedule import Constant, Cosine, Linear, OffToOn, Product, Quadratic
 from nrbench.families.selection import BestEpoch, Last
 from nrbench.jobs.processes import Processes
-from nrbench.report.plots import Bars, BestOfGroups, Curve, Scatter, Surface, Trajectory
+from nrbench.report.plots import Bars, BestOfGroups, Curve, Scatter, Trajectory
 from nrbench.report.sections import Differences, Tail, TradeOff
+from nrbench.report.surfaces import Surface
 
 
 @hookimpl

@@ -17,7 +17,7 @@ from nrbench.jobs.device import find_device
 from nrbench.jobs.job import Job, Setting, run_job
 from nrbench.jobs.plan import Options
 from nrbench.jobs.results import CellResult
-from nrbench.report.plots import Surface
+from nrbench.report.surfaces import Surface
 from nrbench.suite.cell import Cell
 from nrbench.suite.suite import Benchmark, Suite
 

@@ -1,91 +1,27 @@
-"""The forms of figures that a suite can ask for: curves, trajectories, scatters, the best of groups, bars and surfaces."""
+"""The forms of figures that a suite can ask for: curves, trajectories, scatters, the best of groups, and bars."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from itertools import accumulate
-from statistics import median
-from textwrap import fill
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from nrbench.base.component import Frozen, parameter
+from nrbench.base.component import parameter
 from nrbench.base.statistics import mean, std, t_interval
-from nrbench.families.claim import Evidence, Series
-from nrbench.families.probe import GridProbe
+from nrbench.families.claim import Evidence
 from nrbench.families.row import Patterns, Row, best, matches
-from nrbench.families.section import Asked, Section
+from nrbench.families.section import Asked
 from nrbench.families.sheet import Figure
-from nrbench.report.drawing import drawn, plain, style
+from nrbench.report.drawing import plain, style
+from nrbench.report.quantity import Plot, Quantity, networks_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Points = Sequence[tuple[float, float, float]]
 """x, y and half the height of the band or bar."""
-
-
-class Quantity(Frozen):
-    """A number that was measured after epochs: a probe's, or the training loss where no probe is named."""
-
-    probe: str = ""
-    """The label of the probe in the suite."""
-    number: str = "loss"
-    """What the probe calls it."""
-    of: Literal["value", "sum"] = "value"
-    """Whether it is added up over the epochs, such as a distance travelled."""
-    label: str = ""
-    """What stands at the axis, with its unit; by default the names of probe and number."""
-
-    @property
-    def text(self) -> str:
-        """What stands at the axis."""
-        return self.label or (f"{self.probe}: {self.number}" if self.probe else "training loss")
-
-    def measured(self, evidence: Evidence) -> list[Series]:
-        """Return what was measured of it, of every method and network."""
-        return [each for each in evidence.series if (each.probe, each.number) == (self.probe, self.number)]
-
-    def values(self, series: Series) -> dict[int, list[float]]:
-        """Return the values of all seeds by epoch."""
-        seeds = [list(accumulate(seed)) if self.of == "sum" else list(seed) for seed in series.by_seed]
-        return dict(zip(series.epochs, map(list, zip(*seeds, strict=True)), strict=True))
-
-
-class Plot(Section):
-    """What figures have in common: a title, a sentence, and the methods that are in it."""
-
-    seen: str = ""
-    """What is to be seen in it: its text alternative and caption."""
-    methods: Patterns = ("*",)
-    """Labels of methods, or patterns for them; their order is the suite's."""
-
-    def asked(self) -> Iterator[Asked]:
-        yield from (Asked("methods", pattern, "methods") for pattern in self.methods)
-        for field in type(self).model_fields:
-            value = getattr(self, field)
-            if isinstance(value, Quantity) and value.probe:
-                yield Asked("probes", value.probe, f"{field}.probe")
-
-    def _shown(self, evidence: Evidence) -> list[str]:
-        return [label for label in evidence.methods if matches(self.methods, label)]
-
-    def _figure(
-        self,
-        where: str,
-        draw: partial[None],
-        data: Sequence[Sequence[Any]],
-        missing: Sequence[str] = (),
-        **how: Any,
-    ) -> Figure:
-        lost = f" Without a number, and so not in it: {', '.join(missing)}." if missing else ""
-        return drawn(where, f"{self.seen or where}{lost}", draw, data=data, **how)
-
-
-def _networks(series: Iterable[Series]) -> list[tuple[str, str]]:
-    return list(dict.fromkeys((each.backbone, each.dataset) for each in series))
 
 
 class Curve(Plot):
@@ -102,8 +38,8 @@ class Curve(Plot):
     """A share of the training at which a dotted line stands, such as the end of a ramp."""
 
     def parts(self, evidence: Evidence) -> Iterator[Figure]:
-        measured, shown = self.y.measured(evidence), self._shown(evidence)
-        for network in _networks(measured):
+        measured, shown = self.y.measured(evidence), self.shown(evidence)
+        for network in networks_of(measured):
             lines = _lines(self.y, evidence, network, shown)
             if not lines:
                 continue
@@ -111,7 +47,7 @@ class Curve(Plot):
             second = {f"{method}, {self.beside.text}": line for method, line in others.items()} if self.beside else {}
             backbone, dataset = network
             last = max(x for points in lines.values() for x, _, _ in points)
-            yield self._figure(
+            yield self.figure(
                 f"{self.y.text}: {backbone} on {dataset}",
                 partial(_curves, lines=lines, beside=others, label=self.y.text, log=self.log, at=self._at(last)),
                 [("method", "epoch", "mean", "std"), *_rows(lines), *_rows(second)],
@@ -179,8 +115,8 @@ class Trajectory(Plot):
     """Whether a line shows where both are equal."""
 
     def parts(self, evidence: Evidence) -> Iterator[Figure]:
-        across, up, shown = self.x.measured(evidence), self.y.measured(evidence), self._shown(evidence)
-        for backbone, dataset in _networks(across):
+        across, up, shown = self.x.measured(evidence), self.y.measured(evidence), self.shown(evidence)
+        for backbone, dataset in networks_of(across):
             at = {s.method: self.x.values(s) for s in across if (s.backbone, s.dataset) == (backbone, dataset)}
             of = {s.method: self.y.values(s) for s in up if (s.backbone, s.dataset) == (backbone, dataset)}
             paths = {
@@ -190,7 +126,7 @@ class Trajectory(Plot):
             }
             paths = {method: path for method, path in paths.items() if path}
             if paths:
-                yield self._figure(
+                yield self.figure(
                     f"{self.y.text} against {self.x.text}: {backbone} on {dataset}",
                     partial(_paths, paths=paths, labels=(self.x.text, self.y.text), diagonal=self.diagonal),
                     [("method", "x", "y", "epoch"), *_rows(paths)],
@@ -232,14 +168,14 @@ class Scatter(Plot):
         yield from (Asked("noise", getattr(self, field), field) for field in ("x", "y"))
 
     def parts(self, evidence: Evidence) -> Iterator[Figure]:
-        shown = self._shown(evidence)
+        shown = self.shown(evidence)
         rows = {(r.backbone, r.dataset, r.noise, r.method): r for r in evidence.rows if r.status == "ok"}
         for backbone, dataset in dict.fromkeys((row.backbone, row.dataset) for row in evidence.rows):
             both = {m: [rows.get((backbone, dataset, noise, m)) for noise in (self.x, self.y)] for m in shown}
             points = {m: (_value(a), _value(b)) for m, (a, b) in both.items() if a is not None and b is not None}
             if points:
                 joined = [[m for m in points if matches(group, m)] for group in self.groups]
-                yield self._figure(
+                yield self.figure(
                     f"{self.y} against {self.x}: {backbone} on {dataset}",
                     partial(_cloud, points=points, joined=joined, labels=(self.x, self.y)),
                     [("method", "x", "x_std", "y", "y_std"), *((m, *a, *b) for m, (a, b) in points.items())],
@@ -307,7 +243,7 @@ class BestOfGroups(Plot):
             lines = {group: sorted((x, *_value(row)) for x, row in chosen) for group, chosen in found.items() if chosen}
             if lines:
                 data = [(group, x, row.method, *_value(row)) for group, chosen in found.items() for x, row in chosen]
-                yield self._figure(
+                yield self.figure(
                     f"The best of each group: {backbone} on {dataset}",
                     partial(_strengths, lines=lines, along=self.along),
                     [("group", self.along, "method", "accuracy", "std"), *data],
@@ -328,13 +264,13 @@ class Bars(Plot):
     y: Quantity
 
     def parts(self, evidence: Evidence) -> Iterator[Figure]:
-        measured, shown = self.y.measured(evidence), self._shown(evidence)
-        for backbone, dataset in _networks(measured):
+        measured, shown = self.y.measured(evidence), self.shown(evidence)
+        for backbone, dataset in networks_of(measured):
             here = {s.method: self.y.values(s) for s in measured if (s.backbone, s.dataset) == (backbone, dataset)}
             last = {method: here[method][max(here[method])] for method in shown if here.get(method)}
             heights = {method: (mean(seeds), t_interval(seeds, level=evidence.level)) for method, seeds in last.items()}
             if heights:
-                yield self._figure(
+                yield self.figure(
                     f"{self.y.text} at the end: {backbone} on {dataset}",
                     partial(_bars, heights=heights, label=self.y.text),
                     [
@@ -356,91 +292,3 @@ def _bars(axes: Sequence[Axes], heights: Mapping[str, tuple[float, tuple[float, 
     axis.invert_yaxis()
     axis.set_xlabel(plain(label))
     axis.grid(alpha=0.3, axis="x")
-
-
-class Surface(Plot):
-    """The loss around the weights of the first seed, a panel a method: contours on one scale, or a line in one dimension.
-
-    The numbers are a grid probe's, at the last epoch that it has them for. A dotted circle has its radius, if it has one.
-    """
-
-    name: Literal["surface"] = "surface"
-
-    probe: str
-    """The label of a probe of numbers on a grid."""
-    most: float | None = None
-    """Losses above it are not told apart; by default three times the median of what is drawn."""
-
-    def asked(self) -> Iterator[Asked]:
-        yield from super().asked()
-        yield Asked("probes", self.probe, "probe")
-
-    def parts(self, evidence: Evidence) -> Iterator[Figure]:
-        probe = evidence.probes.get(self.probe)
-        if not isinstance(probe, GridProbe):
-            return
-        axes, shown = probe.axes(), self._shown(evidence)
-        series = [each for each in evidence.series if each.probe == self.probe and each.method in shown]
-        for backbone, dataset in _networks(series):
-            here = [each for each in series if (each.backbone, each.dataset) == (backbone, dataset)]
-            numbers = {m: {s.number: s.by_seed[0][-1] for s in here if s.method == m} for m in shown}
-            grids = {m: _grid(own, axes) for m, own in numbers.items()}
-            whole = {m: grid for m, grid in grids.items() if grid is not None}
-            if whole:
-                places = [(m, n, numbers[m][n]) for m in whole for n in sorted(numbers[m])]
-                columns = min(len(whole), MOST_PANELS)
-                for start in range(0, len(whole), columns):
-                    panels = {m: whole[m] for m in list(whole)[start : start + columns]}
-                    radii = {m: numbers[m]["radius"] for m in panels if "radius" in numbers[m]}
-                    top = self.most or 3 * median(value for grid in whole.values() for line in grid for value in line)
-                    low = min(value for grid in whole.values() for line in grid for value in line)
-                    yield self._figure(
-                        f"The loss around the weights: {backbone} on {dataset}" + (", continued" if start else ""),
-                        partial(_surfaces, panels=panels, axes=axes, radii=radii, low=low, top=top),
-                        [("method", "place", "loss"), *places],
-                        [method for method in shown if method not in whole],
-                        panels=len(panels),
-                        size=(2.6 * len(panels) + 1.2, 3.1),
-                    )
-
-
-MOST_PANELS = 3
-LEVELS = 12
-"""Contours of a surface, at equal distances."""
-
-
-def _grid(numbers: Mapping[str, float], axes: Sequence[Sequence[float]]) -> list[list[float]] | None:
-    """Return the numbers of a grid line by line, one line in one dimension; None where one is missing."""
-    across, *up = map(len, axes)
-    names = [[f"{x},{y}" for x in range(across)] for y in range(up[0])] if up else [[f"{x}" for x in range(across)]]
-    found = [[numbers[name] for name in line if name in numbers] for line in names]
-    return found if all(len(line) == across for line in found) else None
-
-
-def _surfaces(
-    axes_: Sequence[Axes],
-    panels: Mapping[str, Sequence[Sequence[float]]],
-    axes: Sequence[Sequence[float]],
-    radii: Mapping[str, float],
-    low: float,
-    top: float,
-) -> None:
-    import numpy as np
-
-    for axis, (method, grid) in zip(axes_, panels.items(), strict=True):
-        axis.set_title(fill(plain(method), 28), fontsize=9)
-        axis.grid(alpha=0.3)
-        if len(axes) == 1:
-            axis.plot(axes[0], grid[0], color="#1f4e9c", linewidth=1.2)
-            continue
-        levels = np.linspace(low, top, LEVELS + 1)[1:]
-        drawn_ = axis.contour(
-            axes[0], axes[1], np.minimum(grid, 2 * top), levels=levels, cmap="viridis", linewidths=0.9
-        )
-        axis.clabel(drawn_, levels[::3], fontsize=6)
-        if method in radii:
-            turns = np.linspace(0, 2 * np.pi, 60)
-            axis.plot(radii[method] * np.cos(turns), radii[method] * np.sin(turns), "k:", linewidth=1)
-        axis.set_aspect("equal")
-    axes_[0].set_ylabel("along d₂, in ‖w‖" if len(axes) > 1 else "loss")
-    axes_[len(axes_) // 2].set_xlabel("along d₁, in ‖w‖")

@@ -41,8 +41,9 @@ from nrbench.families.optimizer import AdamW, Sgd
 from nrbench.families.schedule import Constant, Cosine, Linear, OffToOn, Product, Quadratic
 from nrbench.families.selection import BestEpoch, Last
 from nrbench.jobs.processes import Processes
-from nrbench.report.plots import Bars, BestOfGroups, Curve, Scatter, Surface, Trajectory
+from nrbench.report.plots import Bars, BestOfGroups, Curve, Scatter, Trajectory
 from nrbench.report.sections import Differences, Tail, TradeOff
+from nrbench.report.surfaces import Surface
 from nrbench.testing import Check, SmallDataset, SmallNetwork, checks_for, checks_of, parametrize_with_checks
 from nrbench_backbones import MLP, ResNet, Timm, Torchvision, WideResNet
 from nrbench_claims import Better, Correlated, GainGrows, OptimumAbove, OptimumInside, ProbeOrder, SameOptimum
