@@ -31,6 +31,7 @@ from nrbench.report.figures import Panel
 from nrbench.report.html import html_page
 from nrbench.report.markdown import markdown_text
 from nrbench.report.page import page_of
+from nrbench.report.plots import Curve
 from nrbench.report.terminal import print_page
 from nrbench.report.write import write_reports
 from tests.conftest import TINY
@@ -346,14 +347,22 @@ def test_labels_are_text_in_tables_claims_and_figures(study: tuple[Leaderboard, 
         pivot = suite.tables[0]
         rows = (pivot.rows[0].replace(label=label), pivot.rows[1].replace(label="other"))
         claims = {label: suite.claims["C1"].replace(text=label, source=label)}
-        named = suite.replace(tables=(pivot.replace(title=label, note=label, rows=rows),), claims=claims)
+        figures = {label: Curve.model_validate({"seen": label, "y": {"label": label}})}
+        tables = (pivot.replace(title=label, note=label, rows=rows),)
+        named = suite.replace(tables=tables, claims=claims, figures=figures)
         board = Leaderboard.of(named, store)
         made = page_of(board, named, store)
         markdown = render.render(markdown_text(made))
-        pages = [outline(html_page(made, {})), outline(markdown), outline(made.figures["1"].svg.decode())]
+        curve, strengths = list(made.figures.values())[:2]
+        pages = [
+            outline(html_page(made, {})),
+            outline(markdown),
+            *(outline(f.svg.decode()) for f in (curve, strengths)),
+        ]
         assert all(label in "".join(page.text) for page in pages[:2])
         found.append([[tag for tag, _ in page.tags] for page in pages[:2]])
-        assert any(label in text for text in pages[2].text)
+        assert all(any(label in text for text in page.text) for page in pages[2:])
+        assert all(re.fullmatch("figure-[a-z0-9-]+", stem) for stem, figure in made.figures.items() if figure is curve)
     assert found[0] == found[1]
 
 
