@@ -59,7 +59,7 @@ def plain_table(title: str, headers: Sequence[str], rows: Sequence[Sequence[str]
 
 def _fitting(sheet: Sheet, width: int) -> Iterator[Table]:
     """Yield a sheet as it fits into a width: whole, or without its small print, or in parts of as many columns as fit."""
-    labels = max((len(_label(line)) for line in sheet.lines), default=0)
+    labels = max(len(sheet.first), *(len(_label(line)) for line in sheet.lines), 0)
     label, widths = min(_LABEL, labels), _widths(sheet, _BETWEEN)
     if label + sum(widths) > width:
         terse = _terse(sheet)

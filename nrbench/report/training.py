@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 MOST_LINES = 14
 """Networks with more methods are not drawn: nobody could tell the lines apart."""
-MOST_PANELS = 4
-"""Numbers of a probe that are drawn side by side; the others are in probes.csv."""
+MOST_PANELS, MOST_CURVES = 4, 24
+"""Numbers of a probe that are drawn side by side, and their curves in all; the others are in probes.csv."""
 
 Curve = tuple[Sequence[int], Sequence[Sequence[float]]]
 """Epochs, and the values of each seed at them."""
@@ -59,8 +59,9 @@ def _loss(network: str, methods: Mapping[str, Seeds]) -> Iterator[Figure]:
 
 def _probe(label: str, network: str, series: Sequence[Series], failed: int) -> Iterator[Figure]:
     panels: dict[str, dict[str, Curve]] = {}
+    most = max(1, min(MOST_PANELS, MOST_CURVES // max(1, len({each.method for each in series}))))
     for each in series:
-        if each.number in panels or len(panels) < MOST_PANELS:
+        if each.number in panels or len(panels) < most:
             panels.setdefault(each.number, {})[each.method] = each.epochs, each.by_seed
     if panels:
         lost = f" {failed} measurements failed." if failed else ""
@@ -81,7 +82,15 @@ def _draw(axes: Sequence[Axes], panels: Mapping[str, Mapping[str, Curve]]) -> No
             how = style(methods.index(method))
             centres = [mean(values) for values in zip(*seeds, strict=True)]
             spreads = [std(values) or 0.0 for values in zip(*seeds, strict=True)]
-            axis.plot(epochs, centres, label=plain(method), markersize=3, linewidth=1.2, **how)
+            axis.plot(
+                epochs,
+                centres,
+                label=plain(method),
+                markersize=3,
+                linewidth=1.2,
+                markevery=-(-len(epochs) // 4),
+                **how,
+            )
             low, high = ([a + sign * b for a, b in zip(centres, spreads, strict=True)] for sign in (-1, 1))
             axis.fill_between(epochs, low, high, color=how["color"], alpha=0.15, linewidth=0)
         axis.set_xlabel("epoch")
