@@ -66,6 +66,10 @@ class ObservedStep:
     loss: Tensor
     """The loss that the method differentiated, at the perturbed weights where it perturbs them; a scalar."""
 
+    def displacement(self) -> Weights:
+        """Return the last displacement that the method made a pass at, with its strength; nothing where it made none."""
+        return self.step.displacement
+
     def weights(self) -> Weights:
         """Return the weights before the step, detached."""
         return {name: weight.detach() for name, weight in self.step.model.named_parameters()}

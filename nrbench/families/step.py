@@ -103,6 +103,8 @@ class _Passes:
     made: float = 0.0
     statistics_updated: bool = False
     batches: int = 1
+    displacement: tuple[Weights, float] = (NONE, 0.0)
+    """The last δ that a pass was made at and what it was multiplied by, where somebody watches."""
 
 
 def part_sizes(count: int, size: int, *, fewest: int = 2) -> list[int]:
@@ -140,6 +142,8 @@ class Step:
     """Images that a pass takes at least: 2 where there is BatchNorm, which knows no variance of one."""
     layout: Layout | None = field(default=None, repr=False)
     """How the model's weights lie on the device; found by the types of its modules where it is not given."""
+    watched: bool = False
+    """Whether the last displacement is kept until the step is over, for observers."""
     further: Callable[[int], Batch] = field(default=_no_more, repr=False)
     """The further batches of this step, 1, 2, …; see `more`."""
     _passes: _Passes = field(default_factory=_Passes, repr=False)
@@ -153,6 +157,12 @@ class Step:
     def passes(self) -> float:
         """Forward-backward passes over a batch so far: the cost of the step."""
         return self._passes.made
+
+    @property
+    def displacement(self) -> Weights:
+        """The last displacement that a pass of this step was made at, at its strength; none where nobody has `watched`."""
+        delta, strength = self._passes.displacement
+        return {name: strength * tensor.detach() for name, tensor in delta.items()}
 
     # -- passes -------------------------------------------------------------------------------------------------------
 
@@ -202,6 +212,8 @@ class Step:
     def _forward(self, delta: Weights, images: Tensor, fixed: bool, *, whole: bool) -> Tensor:
         """Return the logits of images; `whole` says whether the pass that this is a part of covers the whole batch."""
         clean = self._is_clean(delta, fixed)
+        if self.watched and not clean:
+            self._passes.displacement = delta, 1.0 if fixed else self.strength
         updates = self._updates_statistics(clean=clean, whole=whole)
         seed_torch(self.dropout_seed, self.images.device)
         with self.autocast():

@@ -138,6 +138,11 @@ class _Watch:
         self._sums: dict[Observer, dict[str, Tensor] | Failure] = {observer: {} for observer in observers}
         self._steps = 0
 
+    @property
+    def sees(self) -> bool:
+        """Whether anybody looks."""
+        return bool(self._sums)
+
     def __call__(self, step: Step, loss: Tensor) -> None:
         """Let every observer see a step whose gradient was found."""
         if not self._sums:
@@ -197,13 +202,13 @@ class _Loop:
         self.idle = True
         """Whether no gradient was found yet that is not 0."""
 
-    def epoch(self, epoch: int, watch: Callable[[Step, Tensor], None]) -> tuple[Tensor, float]:
+    def epoch(self, epoch: int, watch: _Watch) -> tuple[Tensor, float]:
         """Make the steps of epoch 1, 2, …; return the sum of the losses of all images and the passes of each step."""
         self._model.train()
         loss = torch.zeros((), device=self._data.device)
         passes = 0.0
         for number, batch in enumerate(self._batches.epoch(epoch), start=(epoch - 1) * len(self._batches)):
-            step = self._new_step(number, batch)
+            step = self._new_step(number, batch, watched=watch.sees)
             step_loss, gradient = _made(step, self._training.method, self._training.recipe, watch, look=self.idle)
             self.idle &= not gradient
             loss += step_loss * len(batch.labels)
@@ -211,7 +216,7 @@ class _Loop:
         self._model.eval()
         return loss, passes / len(self._batches)
 
-    def _new_step(self, number: int, batch: Batch) -> Step:
+    def _new_step(self, number: int, batch: Batch, *, watched: bool) -> Step:
         recipe, seed = self._training.recipe, self._training.seed
         mover = own_optimizer(self._training.method) or recipe.optimizer
         lr = mover.lr * recipe.lr_schedule(number / self.total)
@@ -221,6 +226,7 @@ class _Loop:
             chance=TrainingChance(seed, number, self._strides, device=self._data.device),
             clock=Clock(number, len(self._batches), self.total, lr, len(self._data.train)),
             dropout_seed=derive("dropout", seed, number) & 0xFFFF_FFFF,
+            watched=watched,
             further=partial(self._batches.further, number),
         )
 

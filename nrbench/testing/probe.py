@@ -61,18 +61,23 @@ def check_probe_says_what_it_costs(probe: Probe) -> None:
 
 
 def _seen(probe: Observer) -> Mapping[str, Tensor | float]:
-    step = sample_step()
-    loss = step.backward()
-    return probe.observed(ObservedStep(step, gradients(step), loss))
+    return probe.observed(_observed_step())
+
+
+def _observed_step() -> ObservedStep:
+    """Return a step that was made at a displacement, as an observer sees it."""
+    step = replace(sample_step(), watched=True)
+    loss = step.backward({name: torch.full_like(weight, 0.01) for name, weight in step.weights().items()})
+    return ObservedStep(step, gradients(step), loss)
 
 
 def _check_observer(probe: Observer) -> None:
     """A step that is observed has the weights, buffers and gradients that it had."""
-    step = sample_step()
-    loss = step.backward()
+    observed = _observed_step()
+    step = observed.step
     before = {name: tensor.clone() for name, tensor in step.model.state_dict().items()}
     found = {name: tensor.clone() for name, tensor in gradients(step).items()}
-    probe.observed(ObservedStep(step, gradients(step), loss))
+    probe.observed(observed)
     assert same(dict(step.model.state_dict()), before), "it changed a weight or a buffer"
     assert same(gradients(step), found), "it changed a gradient"
     assert step.passes == 1, "it made passes of the step: `gradient_at` makes one that counts for nobody"

@@ -12,7 +12,7 @@ from nrbench_probes.performance import ChipYield, Performance
 from nrbench_probes.reach import CriticalLength
 from nrbench_probes.sharpness import AdaptiveSharpness, AscentSharpness, AverageSharpness
 from nrbench_probes.size import WeightSize
-from nrbench_probes.trajectory import GradientCosine, UpdateGradient
+from nrbench_probes.trajectory import Displacement, GradientCosine, UpdateGradient
 
 __all__ = [
     "AdaptiveSharpness",
@@ -22,6 +22,7 @@ __all__ = [
     "ChipYield",
     "CriticalLength",
     "Curvature",
+    "Displacement",
     "Distance",
     "Flatness",
     "GradientCosine",
@@ -57,4 +58,5 @@ def nrbench_components() -> Iterable[type[Component]]:
         UpdateGradient,
         GradientCosine,
         Distance,
+        Displacement,
     ]

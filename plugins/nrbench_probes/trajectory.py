@@ -55,6 +55,25 @@ class GradientCosine(Observer):
         }
 
 
+class Displacement(Observer):
+    """‖ε‖ of the displacement that a method makes its last pass at, with its strength, and ‖ε‖ ÷ ‖w‖: strength over time.
+
+    A step without one counts as 0; a method without any has no number.
+    """
+
+    name: Literal["displacement"] = "displacement"
+
+    def passes(self, images: Mapping[str, int]) -> float:
+        return 0.0
+
+    def observed(self, step: ObservedStep) -> Mapping[str, Tensor | float]:
+        displaced = step.displacement()
+        if not displaced:
+            return {}
+        length = norm(displaced)
+        return {"norm": length, "share": length / norm(step.weights())}
+
+
 def norm(tensors: Weights) -> Tensor:
     """Return the Euclidean norm of several tensors together."""
     lengths = torch._foreach_norm(list(tensors.values()))

@@ -58,6 +58,7 @@ ALL = (
   yield: {name: chip_yield, noise: {name: gaussian, sigma: 0.1}, draws: 2}
   statistics: {name: batch_norm_shift, noise: {name: gaussian, sigma: 0.1}, draws: 1, calibration: 20}
   gradients: {name: gradient_norm, images: 20}
+  strength: {name: displacement}
 """
 )
 """Every probe that comes with nrbench."""
@@ -127,8 +128,10 @@ def test_probes_change_no_weight_and_no_result(probed: Suite, tiny: Suite, tmp_p
 
 def test_asked_for_later_is_as_at_once(write_suite: Write, tiny: Suite, tmp_path: Path) -> None:
     """On stored weights, without an epoch of training, the same numbers to the last bit; a third run measures nothing."""
-    later = ALL.replace("  gradient: {name: update_gradient}\n", "").replace(
-        "  cosine: {name: gradient_cosine, every: 2}\n", ""
+    later = (
+        ALL.replace("  gradient: {name: update_gradient}\n", "")
+        .replace("  strength: {name: displacement}\n", "")
+        .replace("  cosine: {name: gradient_cosine, every: 2}\n", "")
     )
     probed = suite_of(write_suite(TINY + later, "later.yaml"))
     package.run(probed, options=Options(out=tmp_path / "at once"))
@@ -259,6 +262,30 @@ def test_no_probe_changes_a_training(write_suite: Write, tmp_path: Path, method:
     package.run(seen, options=Options(out=tmp_path / "seen"))
     ours, theirs = records(seen, tmp_path / "seen"), records(plain, tmp_path / "plain")
     assert {name: each["kept"] for name, each in ours.items()} == {name: each["kept"] for name, each in theirs.items()}
+
+
+def test_strength_over_time(write_suite: Write, tmp_path: Path) -> None:
+    """A linear ramp of SAM has ‖ε‖ = ρ·t/T in step t of T, averaged over the epoch; a method without a strength has no number."""
+    methods = "methods:\n  SGD: {name: sgd}\n  SAM: {name: sam, rho: 0.5}\n"
+    methods += "  Ramp: {name: ramped, schedule: {name: linear, until: 1.0}, method: {name: sam, rho: 0.5}}\n"
+    text = (
+        TINY.partition("methods:")[0]
+        + methods
+        + "noise:\n  clean: {name: none}\nprobes:\n  strength: {name: displacement}\n"
+    )
+    suite = suite_of(write_suite(text))
+    package.run(suite, options=Options(out=tmp_path))
+    (probe,) = suite.probes.values()
+    found = records(suite, tmp_path)
+    steps = 4  # of 32 of 116 images
+    for seed in range(2):
+        ramp, sam, sgd = (found[f"{each}, MLP, synthetic, seed {seed}"]["epochs"] for each in ("Ramp", "SAM", "SGD"))
+        for number in range(3):
+            at = [number * steps + step for step in range(steps)]
+            expected = 0.5 * sum(at) / len(at) / (3 * steps)
+            assert ramp[number]["measured"][probe.fingerprint]["norm"] == pytest.approx(expected, rel=1e-5)
+            assert sam[number]["measured"][probe.fingerprint]["norm"] == pytest.approx(0.5, rel=1e-5)
+            assert probe.fingerprint not in sgd[number]["measured"]
 
 
 def test_what_is_seen_of_test_images_feeds_no_choice(
