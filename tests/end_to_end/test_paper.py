@@ -129,9 +129,9 @@ def test_the_other_suites_ask_for_what_they_say(registry: Registry, name: str) -
     loaded = load_suite(shipped_suites()[name], registry)
     cells = list(loaded.cells())
     trainings = {cell.training.key for cell in cells}
-    # strengths: SGD, 7 SAM, 8 RWP, longer: 3; 5 noises, 2 selections | 1 network × 32 laws × 2 | 24 and 5 methods × 5 seeds
+    # strengths: SGD, 7 SAM, 8 RWP, longer: 3; 5 noises, 2 selections, 2 treatments | 1 network × 32 laws × 2 | 24 and 5 methods × 5 seeds
     expected = {
-        "paper/extended": (3 * 19, 3 * 19 * 5 * 2),
+        "paper/extended": (3 * 19, 3 * 19 * 5 * 2 * 2),
         "paper/calibration": (1, 64),
         "paper-mini": (145, 145 * 8 * 2),
     }
