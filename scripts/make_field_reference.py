@@ -54,7 +54,10 @@ the code by `scripts/make_field_reference.py`; `nrbench schema` prints the same 
 | `paper-honest` | the same with epoch and strength chosen on validation |
 | `paper/calibration` | one SGD network under every reading of the paper's noise law |
 | `paper/extended` | what the paper's grids leave open |
+| `paper/figures` | its twelve figures, and the claims about what happens during training |
 | `paper-mini` | the study at a size that two cores finish in an hour |
+| `paper-mini-dynamics` | figures and claims about training at that size |
+| `norms` | what BatchNorm has to do with it: batch, group and no normalisation |
 """
 
 
