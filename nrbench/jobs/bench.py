@@ -139,8 +139,8 @@ def in_pairs(
     """Return the seconds that two works took in pairs, each measured right after the other, in turns first and second.
 
     So whatever else runs on the machine slows both down. The first pair is not counted. On a CPU the clock is that of this
-    process alone, all its threads together: with both cores taken by others, ratios of wall times vary by 10 to 30 %, and
-    these by 1 to 3.
+    process alone, all its threads together: with both cores taken by others, ratios of wall times vary by 8 to 19 %, and
+    these by 1 to 4.
     """
     pairs: list[tuple[float, float]] = []
     now, start = clock(device), time.perf_counter()
