@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import product
 
 from nrbench.base.errors import printable
 from nrbench.board.leaderboard import Leaderboard
@@ -16,39 +15,43 @@ from nrbench.families.claim import Evidence, Series
 from nrbench.families.section import Section
 from nrbench.families.sheet import Entry, Figure, Head, Line, Sheet
 from nrbench.jobs.store import Store
-from nrbench.suite.suite import Benchmark, Suite
+from nrbench.suite.suite import Benchmark, Collection
 
 
 def asked_figures(board: Leaderboard, benchmark: Benchmark, store: Store) -> Iterator[Sheet | Figure]:
     """Yield the figures under `figures:`, named by their labels; what every selection has alike is shown once."""
     stems: Counter[str] = Counter()
-    for part in (part for part in benchmark.parts if part.figures):
-        several = list(views(board, part, list(series_of(part, store))))
-        for label, plot in part.figures.items():
+    whole = [benchmark] if isinstance(benchmark, Collection) else []
+    for each in (each for each in (*benchmark.parts, *whole) if each.figures):
+        several = list(views(board, each, store))
+        for label, plot in each.figures.items():
             kinds: dict[Sheet | Figure, list[str]] = {}
             for kind, evidence in several:
-                for each in made(plot, evidence):
-                    kinds.setdefault(each, []).append(kind)
-            for each, under in kinds.items():
+                for drawn in made(plot, evidence):
+                    kinds.setdefault(drawn, []).append(kind)
+            for drawn, under in kinds.items():
                 stem = "figure-" + (re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")[:40] or "of-its-own")
                 stems[stem] += 1
                 where = "" if len(under) == len(several) else f" ({', '.join(under)})"
-                named = replace(each, title=f"{label}. {each.title}{where}")
+                named = replace(drawn, title=f"{label}. {drawn.title}{where}")
                 number = "" if stems[stem] == 1 else f"-{stems[stem]}"
                 yield replace(named, stem=stem + number) if isinstance(named, Figure) else named
 
 
-def views(board: Leaderboard, suite: Suite, series: Sequence[Series]) -> Iterator[tuple[str, Evidence]]:
-    """Yield what a suite has found under each selection and treatment of BatchNorm, and what that is called."""
-    own = set(suite.rows)
-    for selection, mode in product(suite.selections, suite.evaluation.modes):
+def views(board: Leaderboard, benchmark: Benchmark, store: Store) -> Iterator[tuple[str, Evidence]]:
+    """Yield what a suite or collection has found under each selection and treatment of BatchNorm, and what that is called."""
+    own = {position for part in benchmark.parts for position in part.rows}
+    mine = [row for row in board.rows if (row.column, row.method) in own]
+    methods, noise, probes = (benchmark.section(section) for section in ("methods", "noise", "probes"))
+    series: dict[tuple[str, ...], Series] = {}
+    for each in (each for part in benchmark.parts for each in series_of(part, store)):
+        series.setdefault((each.probe, each.number, each.method, each.backbone, each.dataset), each)
+    for selection, mode in dict.fromkeys((row.selection, row.batch_norm) for row in mine):
         rows = [
-            row.model_copy()  # a section may write to it
-            for row in board.rows
-            if (row.selection, row.batch_norm) == (selection, mode) and (row.column, row.method) in own
-        ]
-        kind = f"{selection}{treatment(mode)}"
-        yield kind, Evidence(rows, suite.methods, suite.noise, series=series, probes=suite.probes, level=board.level)
+            row.model_copy() for row in mine if (row.selection, row.batch_norm) == (selection, mode)
+        ]  # to be written to
+        found = Evidence(rows, methods, noise, series=list(series.values()), probes=probes, level=board.level)
+        yield f"{selection}{treatment(mode)}", found
 
 
 def made(section: Section, evidence: Evidence) -> Iterable[Sheet | Figure]:

@@ -10,7 +10,6 @@ from hashlib import sha256
 from nrbench.base.errors import printable
 from nrbench.board.growing import Growth
 from nrbench.board.leaderboard import Leaderboard
-from nrbench.board.series import series_of
 from nrbench.board.sheets import method_sheet, network_title
 from nrbench.families.row import Column
 from nrbench.families.section import Section
@@ -148,7 +147,7 @@ def _sections(board: Leaderboard, benchmark: Benchmark, store: Store) -> Iterato
     """Yield what the sections of each suite make of its rows, one selection and one treatment of BatchNorm at a time."""
     for part in benchmark.parts:
         asked: Sequence[Section] = SECTIONS if part.report.sections is None else part.report.sections
-        for kind, evidence in views(board, part, list(series_of(part, store))):
+        for kind, evidence in views(board, part, store):
             for section in asked:
                 yield from (replace(each, title=f"{each.title} ({kind})") for each in made(section, evidence))
 

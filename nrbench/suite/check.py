@@ -90,13 +90,6 @@ def contradictions(suite: Suite, root: Node) -> Iterator[Problem]:
             path = ("probes", label, "every")
             message = f"it would be measured every {probe.every} of {suite.recipe.epochs} epochs"
             yield Problem(root.locate(path), dotted(path), message)
-    for label, figure in suite.figures.items():
-        for section, pattern, field in figure.asked():
-            known = list(getattr(suite, section))
-            if not any(matches([pattern], other) for other in known):
-                path = ("figures", label, *field.split("."))
-                hint = did_you_mean(pattern, known)
-                yield Problem(root.locate(path), dotted(path), f"there is no {pattern!r} under {section}", hint)
     for label, method in suite.methods.items():
         if method.seeds is not None and method.seeds < suite.seed_count:
             path = ("methods", label)
@@ -112,6 +105,17 @@ def contradictions(suite: Suite, root: Node) -> Iterator[Problem]:
             path = ("selections", label, "on")
             message = "there is no validation set: recipe.held_out is 0"
             yield Problem(root.locate(path), dotted(path), message, "hold some out, or choose on test")
+
+
+def figure_problems(benchmark: Benchmark, root: Node) -> Iterator[Problem]:
+    """Yield the labels that figures ask for and that the suite, or no suite of the collection, has."""
+    for label, figure in benchmark.figures.items():
+        for section, pattern, field in figure.asked():
+            known = list(benchmark.section(section))
+            if not any(matches([pattern], other) for other in known):
+                path: Path_ = ("figures", label, *field.split("."))
+                hint = did_you_mean(pattern, known)
+                yield Problem(root.locate(path), dotted(path), f"there is no {pattern!r} under {section}", hint)
 
 
 def _unknown_pair(pair: MethodPair, path: Path_, suite: Suite, root: Node) -> Iterator[Problem]:

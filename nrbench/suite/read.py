@@ -15,7 +15,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from nrbench.base.component import Component, DataFile, canonical, parameter
 from nrbench.base.errors import DataError, Mark, Problem, SuiteError, did_you_mean
 from nrbench.families.registry import Registry
-from nrbench.suite.check import contradictions, table_problems
+from nrbench.suite.check import contradictions, figure_problems, table_problems
 from nrbench.suite.layers import Layers, layered
 from nrbench.suite.suite import SECTIONS, Benchmark, Collection, Suite
 from nrbench.suite.sweeps import count, sweeps, variants
@@ -63,6 +63,7 @@ def _collection(layers: Layers, registry: Registry) -> Collection:
     except ValidationError as error:
         raise SuiteError([*problems, *_problems(error, layers.root, (), model=Collection, registry=registry)]) from None
     problems += table_problems(collection, layers.root)
+    problems += figure_problems(collection, layers.root)
     if problems:
         raise SuiteError(problems)
     return collection
@@ -144,6 +145,7 @@ class _Reader:
             raise SuiteError(problems + [p for p in found if p.path.partition(".")[0] not in broken]) from None
         problems += contradictions(suite, self.root)
         problems += table_problems(suite, self.root)
+        problems += figure_problems(suite, self.root)
         if problems:
             raise SuiteError(problems)
         return suite

@@ -145,6 +145,20 @@ def test_what_the_suite_does_not_have(nrbench: Command, write_suite: Write, figu
     assert f":{text.count(chr(10))}:" in done.err
 
 
+def test_figures_of_a_collection(nrbench: Command, write_suite: Write, tmp_path: Path) -> None:
+    """A collection's own figures show the methods of all its suites, and what none of them has is refused."""
+    write_suite(TINY.replace("name: tiny", "name: first").replace("  RWP: {name: rwp, sigma: 0.1}\n", ""), "first.yaml")
+    write_suite(TINY.replace("name: tiny", "name: second").replace("  SGD: {name: sgd}\n", ""), "second.yaml")
+    text = "name: both\ninclude: [first.yaml, second.yaml]\nfigures:\n  Loss: {name: curve, y: {}, methods: METHOD}\n"
+    path = write_suite(text.replace("METHOD", "[SGD, RWP]"), "both.yaml")
+    assert nrbench("run", path, "-o", tmp_path / "out", "-q").code == 0
+    found = lines(tmp_path / "out" / "both" / "figures" / "figure-loss.csv")
+    assert {line["method"] for line in found} == {"SGD", "RWP"}
+    done = nrbench("validate", write_suite(text.replace("METHOD", "SAM"), "none.yaml"))
+    assert done.code == 2
+    assert "none.yaml:4:39: figures.Loss.methods: there is no 'SAM' under methods" in done.err
+
+
 def test_a_sentence_that_begins_with_a_number_is_no_number() -> None:
     """An interval and a number with its uncertainties are numbers; words after a number are words, which may break."""
     texts = {"1.00 to 2.00": True, "60.1 ±1.0 ±2.0": True, "77,072 weights (9 convolution, 1 linear)": False, "": True}
