@@ -151,6 +151,7 @@ def _joined(group: Sequence[tuple[Suite, Study]], name: str) -> Suite:
             evaluation=whole.evaluation.replace(batch_norm=modes if len(modes) > 1 else modes[0]),
             tables=telling.tables,
             claims=telling.claims,
+            figures=whole.figures or part.figures,
             reference=telling.reference,
         )
     return whole.replace(name=name)

@@ -67,6 +67,7 @@ def suite_of(row: StudyRow) -> Suite:
         probes={},
         tables=(),
         claims={},
+        figures={},
         reference=None,
         report=Report(),
         datasets={column.dataset: part.datasets[column.dataset]},

@@ -51,7 +51,7 @@ class CriticalLength(ImageProbe):
 
             def is_there(length: float) -> bool:
                 step = {name: (length * unit * part.double()).to(part.dtype) for name, part in direction.items()}  # noqa: B023
-                return mean_loss(network.at(step), images) >= self.level
+                return not mean_loss(network.at(step), images) < self.level  # what is no number is high enough
 
             stride = self.longest / self.strides
             first = next((number for number in range(1, self.strides + 1) if is_there(number * stride)), None)

@@ -402,3 +402,17 @@ def test_hostile_labels_on_a_site(nrbench: Command, tmp_path: Path, payload: str
 def _tags(page: str) -> str:
     """Return a page without the values of attributes."""
     return re.sub(r'="[^"]*"', "", page)
+
+
+def test_figures_of_one_study_show_the_methods_of_both(nrbench: Command, tmp_path: Path) -> None:
+    """What one study draws is drawn of the merged one; a bundle of a row asks for no figure of methods that it has not."""
+    figure = "figures: {Loss: {name: curve, y: {}}}\n"
+    first = study(nrbench, tmp_path / "a", text=TINY.replace("  SGD: {name: sgd}\n", "") + figure)
+    second = study(nrbench, tmp_path / "b", text=TINY.replace("  RWP: {name: rwp, sigma: 0.1}\n", ""))
+    for name, order in (("ab", (first, second)), ("ba", (second, first))):
+        assert nrbench("merge", *order, "-o", tmp_path / name).code == 0
+        drawn = (tmp_path / name / "merged" / "figures" / "figure-loss.csv").read_text()
+        assert {line.partition(",")[0] for line in drawn.splitlines()[1:]} == {"SGD", "RWP"}
+    cell = package.load(first).rows[0].cells[0]
+    assert nrbench("submit", cell, "--results", first.parent, "-o", tmp_path / "bundle").code == 0
+    assert "figure" not in (tmp_path / "bundle" / "suite.lock.json").read_text().replace('"figures":{}', "")
