@@ -43,6 +43,7 @@ the code by `scripts/make_field_reference.py`; `nrbench schema` prints the same 
   of collections keeps their tables and claims.
 - `extends: other.yaml` lays the file over another one: maps merge by key, a map whose `name` changes replaces the old one
   whole, lists and sweeps replace, `null` deletes. `--set path=value` does the same from the command line.
+- Within a file, `&name` and `*name` repeat a value, and `<<: *name` lays a map's keys beneath those that are written.
 - Paths are relative to the file that they stand in.
 
 | suite | is |

@@ -30,7 +30,7 @@ def command(suite: str, settings: Sequence[str], measure: bool, as_json: bool, *
     numbers = report.forecast(loaded, work, chosen.store, chosen.data_root)
     if measure:
         device = jobs.find_device(chosen.device)
-        expected = jobs.expected_time(loaded, work.jobs, chosen.data_root, device)
+        expected = jobs.expected_time(loaded, work, chosen.store, chosen.data_root, device)
         numbers = numbers.replace(**expected._asdict())
     if as_json:
         click.echo(shown_json(numbers.model_dump(mode="json")))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +16,9 @@ from nrbench.jobs.bench import EvaluationCost, evaluation_cost, step_costs
 from nrbench.jobs.data import Data
 from nrbench.jobs.device import computing
 from nrbench.jobs.job import Job
+from nrbench.jobs.left import Left, left
+from nrbench.jobs.plan import Plan
+from nrbench.jobs.store import Store
 from nrbench.suite.cell import Training
 from nrbench.suite.suite import Benchmark
 
@@ -30,8 +33,8 @@ class Expected(NamedTuple):
     """The data sets that are not here: it was measured on black images of the same shapes and numbers."""
 
 
-def expected_time(benchmark: Benchmark, jobs: Sequence[Job], root: Path, device: torch.device) -> Expected:
-    """Return the time that one worker would take for jobs of a suite, from a few real steps and passes on this device.
+def expected_time(benchmark: Benchmark, plan: Plan, store: Store, root: Path, device: torch.device) -> Expected:
+    """Return the time that one worker would take for a plan of a suite, from a few real steps and passes on this device.
 
     On every backbone and data set steps of the baseline are timed, and a method's planned passes taken for its cost. Raise
     `DataError` for a data set that is not here and does not say how many images of which shape it has.
@@ -49,7 +52,11 @@ def expected_time(benchmark: Benchmark, jobs: Sequence[Job], root: Path, device:
             absent.add(dataset)
             return made_up(dataset)
 
-    wanted = {_computed(job.training) for job in jobs}
+    def sizes(job: Job) -> Mapping[str, int]:
+        splits = Data.from_splits(job.training, loaded(job.training.dataset), device).splits
+        return {name: len(images) for name, images in splits.items()}
+
+    wanted = {_computed(job.training) for job in plan.jobs}
     steps: dict[tuple[str, ...], float] = {}
     judged: dict[tuple[str, ...], EvaluationCost] = {}
     for suite in benchmark.parts:
@@ -62,28 +69,22 @@ def expected_time(benchmark: Benchmark, jobs: Sequence[Job], root: Path, device:
                 step = next(step_costs({labels.method: training.method}, training, data, seconds=0.0), None)
                 judged[where] = evaluation_cost(suite.noise.values(), training, data, seconds=0.0)
             steps[where] = step.milliseconds / 1000 / step.passes if step else 0.0
-    seconds = sum(
-        _seconds_of(
-            job, Data.from_splits(job.training, loaded(job.training.dataset), device), steps[where], judged[where]
-        )
-        for job in jobs
-        if (where := _computed(job.training))
-    )
+    seconds = 0.0
+    for job in plan.jobs:
+        record, images, where = store.training(job.training.key).record(), sizes(job), _computed(job.training)
+        ahead = left(job, record, images, fresh=plan.fresh)
+        seconds += _seconds_of(job, ahead, images["train"], steps[where], judged[where])
     names = (label for label, dataset in benchmark.section("datasets").items() if dataset in absent)
     return Expected(seconds, tuple(dict.fromkeys(names)))
 
 
-def _seconds_of(job: Job, data: Data, step: float, judged: EvaluationCost) -> float:
-    training = job.training
-    steps = -(-len(data.train) // training.recipe.batch_size) * training.epochs
-    scorings = {scoring for cell in job.cells if (scoring := cell.selection.scoring(cell.noise)) is not None}
-    passes = [(scoring.noise, training.epochs * len(data.splits[scoring.on])) for scoring in scorings]
-    passes += [(cell.noise, cell.draws * len(data.splits["test"])) for cell in job.cells]
-    seconds = steps * training.method.planned_passes() * step
-    for noise, images in passes:
-        slower = judged.noisy.value if noise.random and judged.noisy else 1.0
-        seconds += images / judged.images_per_second * slower
-    return seconds
+def _seconds_of(job: Job, ahead: Left, train: int, step: float, judged: EvaluationCost) -> float:
+    """Return the time of what is left of a job; `step` is the time of one pass of a step."""
+    recipe = job.training.recipe
+    steps = -(-train // recipe.batch_size) * ahead.epochs * job.training.method.planned_passes()
+    slower = judged.noisy.value if judged.noisy else 1.0
+    seen = (ahead.clean + ahead.noisy * slower) / judged.images_per_second
+    return (steps + ahead.probed / recipe.batch_size) * step + seen
 
 
 def _computed(training: Training) -> tuple[str, ...]:

@@ -36,6 +36,8 @@ class Plan:
     """Cells whose stored failure stands, because nobody asked to retry it."""
     stored: Mapping[str, CellResult | CellFailure]
     """What is stored, by the keys of cells: it is read once."""
+    fresh: bool
+    """Whether stored trainings are made again."""
 
     @property
     def missing(self) -> int:
@@ -75,7 +77,7 @@ def plan(
         own = probes.get(training.key, ()) if training.key not in missing else ()
         if own and store.training(training.key).record().left(own, training.epochs):
             jobs.append(Job(training, (), own))
-    return Plan(asked, tuple(jobs), tuple(failed), stored)
+    return Plan(asked, tuple(jobs), tuple(failed), stored, force)
 
 
 @dataclass(frozen=True, slots=True)

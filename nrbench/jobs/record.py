@@ -45,8 +45,7 @@ class Record:
     @property
     def finished(self) -> bool:
         """Whether there is nothing left to train."""
-        record = self._record
-        return record.diverged or (len(record.epochs) == self.training.epochs and bool(record.kept))
+        return self._record.finished(self.training.epochs)
 
     @property
     def environments(self) -> tuple[Environment, ...]:

@@ -66,6 +66,10 @@ class TrainingRecord(Frozen):
     kept: dict[Annotated[int, Field(ge=0)], str] = Field(default_factory=dict)
     """SHA-256 of the weights of each kept epoch."""
 
+    def finished(self, epochs: int) -> bool:
+        """Whether nothing of so many epochs is left to train."""
+        return self.diverged or (len(self.epochs) == epochs and bool(self.kept))
+
     def left(self, probes: Iterable[Probe], epochs: int) -> dict[int, list[Probe]]:
         """Return the probes that can still be measured, by the epochs, of so many, whose weights are kept."""
         found = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from math import sqrt
 from pathlib import Path
@@ -18,6 +18,8 @@ from nrbench.families.backbone import Backbone
 from nrbench.families.dataset import Dataset, load_splits
 from nrbench.families.network import stored_tensors
 from nrbench.families.sheet import shown_bytes, shown_seconds
+from nrbench.jobs.job import Job
+from nrbench.jobs.left import Left, epochs_left, left
 from nrbench.jobs.plan import Plan
 from nrbench.jobs.store import Store
 from nrbench.report.cost import costs
@@ -49,8 +51,8 @@ class Forecast(Frozen):
     noisy_passes: int
     """Forward passes over the test set for the report draws."""
     seconds: float | None
-    """Time on one worker: for the training, from what this suite's trainings took here before, None when none did; where a
-    plan measures, for training and judging, from a few real steps."""
+    """Time on one worker: the passes of training, probes and judging at the pace of this suite's trainings here before, None
+    when there was none of a row; where a plan measures, from a few real steps."""
     made_up: tuple[str, ...] = ()
     """The data sets that are not here, where time was measured on black images of the same shapes and numbers."""
     disk_bytes: int | None
@@ -106,43 +108,57 @@ def forecast(benchmark: Benchmark, plan: Plan, store: Store, data: Path) -> Fore
     """Return what is left to do for a plan; nothing is trained, and no memory is taken for weights."""
     labels, networks = benchmark.trainings(), _networks(benchmark, data)
     spent = {(cost.method, cost.backbone, cost.dataset): cost.seconds for cost in costs(benchmark, store)}
-    expected = [spent.get(labels[job.training.key][:3]) for job in plan.jobs if job.cells]
-    seconds = sum(known) if len(known := [each for each in expected if each is not None]) == len(expected) else None
-    passes = sum(job.training.epochs * job.training.method.planned_passes() for job in plan.jobs if job.cells)
+    ahead = [_ahead(job, store, data, fresh=plan.fresh) for job in plan.jobs]
+    rates = [_rate(job, spent.get(labels[job.training.key][:3])) for job in plan.jobs]
+    epochs = [epochs_left(job, store.training(job.training.key).record(), fresh=plan.fresh) for job in plan.jobs]
     shared_trainings, shared_cells = _shared(benchmark) if len(benchmark.parts) > 1 else (0, 0)
     seeds = benchmark.parts[0].seed_count
     return Forecast(
         seeds=_seeds(benchmark),
-        trainings=sum(bool(job.cells) for job in plan.jobs),
+        trainings=sum(map(bool, epochs)),
         cells=plan.missing,
         cached_cells=len(plan.cells) - plan.missing - len(plan.failed),
         failed_cells=len(plan.failed),
         shared_trainings=shared_trainings,
         shared_cells=shared_cells,
-        passes=passes,
-        probe_passes=_probe_passes(plan, data),
+        passes=sum(n * job.training.method.planned_passes() for job, n in zip(plan.jobs, epochs, strict=True)),
+        probe_passes=_probed(ahead),
         noisy_passes=sum(cell.draws for job in plan.jobs for cell in job.cells if cell.noise.random),
-        seconds=seconds,
-        disk_bytes=None if networks is None else _disk(plan, networks),
+        seconds=_seconds(ahead, rates),
+        disk_bytes=None
+        if networks is None
+        else _disk([job for job, n in zip(plan.jobs, epochs, strict=True) if n], networks),
         inventory={label: networks[pair].inventory for label, pair in _pairs(benchmark).items()} if networks else {},
         resolution=t_quantile(seeds) if seeds > 1 else None,
         gap=_gap(benchmark, seeds),
     )
 
 
-def _probe_passes(plan: Plan, data: Path) -> float | None:
-    """Return what the probes of a plan cost, in epochs of forward-backward passes."""
-    total = 0.0
-    for job in (job for job in plan.jobs if job.probes):
-        training = job.training
-        try:
-            sizes = _sizes(training.dataset, training.recipe.held_out, data)
-        except DataError:
-            return None
-        for probe in job.probes:
-            times = sum(probe.due(epoch, training.epochs) for epoch in range(1, training.epochs + 1))
-            total += times * probe.passes(sizes) / sizes["train"]
-    return total
+def _ahead(job: Job, store: Store, data: Path, *, fresh: bool) -> tuple[Left, int] | None:
+    """Return what is left of a job and the number of its training images; None where the data set is not there."""
+    training = job.training
+    try:
+        sizes = _sizes(training.dataset, training.recipe.held_out, data)
+    except DataError:
+        return None
+    return left(job, store.training(training.key).record(), sizes, fresh=fresh), sizes["train"]
+
+
+def _rate(job: Job, spent: float | None) -> float | None:
+    """Return the seconds of a forward-backward pass over the training images, where a training of the row took so long."""
+    passes = job.training.epochs * job.training.method.planned_passes()
+    return None if spent is None else spent / passes if passes else 0.0
+
+
+def _probed(ahead: Sequence[tuple[Left, int] | None]) -> float | None:
+    """Return what probes cost, in epochs of forward-backward passes."""
+    known = [each for each in ahead if each is not None]
+    return None if len(known) < len(ahead) else sum(job.probed / images for job, images in known)
+
+
+def _seconds(ahead: Sequence[tuple[Left, int] | None], rates: Sequence[float | None]) -> float | None:
+    known = [(*each, rate) for each, rate in zip(ahead, rates, strict=True) if each is not None and rate is not None]
+    return None if len(known) < len(ahead) else sum(job.passes / images * rate for job, images, rate in known)
 
 
 def _sizes(dataset: Dataset, held_out: float, data: Path) -> dict[str, int]:
@@ -222,9 +238,9 @@ def _network(backbone: Backbone, classes: int, shape: tuple[int, int, int]) -> _
     return _Network(sum(tensor.nbytes for tensor in stored_tensors(model).values()), inventory(weights))
 
 
-def _disk(plan: Plan, networks: dict[tuple[Backbone, Dataset], _Network]) -> int:
+def _disk(jobs: Sequence[Job], networks: dict[tuple[Backbone, Dataset], _Network]) -> int:
     total = 0
-    for job in plan.jobs:
+    for job in jobs:
         training = job.training
         size = networks[training.backbone, training.dataset].size
         all_epochs = training.epochs * size

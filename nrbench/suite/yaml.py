@@ -176,8 +176,12 @@ class _Parser:
 
     def _mapping(self, yaml: MappingNode, path: Path_) -> dict[str, Node]:
         children: dict[str, Node] = {}
+        merged: list[Node] = []
         for name, value in yaml.value:
             mark = self._mark(name.start_mark)
+            if str(name.tag).endswith(":merge"):
+                merged += self._merged(value, path, mark)
+                continue
             if not isinstance(name, ScalarNode):
                 self._problems.append(Problem(mark, dotted(path), "a key must be a word"))
                 continue
@@ -192,7 +196,19 @@ class _Parser:
                 self._problems.append(Problem(mark, dotted((*path, word)), f"the key {word!r} has no value", hint))
                 continue
             children[word] = self._node(value, (*path, word), mark)
-        return children
+        inherited: dict[str, Node] = {}
+        for node in merged:
+            inherited |= node.value | inherited
+        return inherited | children
+
+    def _merged(self, yaml: YamlNode, path: Path_, mark: Mark) -> list[Node]:
+        """Return the mappings whose keys `<<` lays beneath those that are given, the first of them on top."""
+        node = self._node(yaml, path, mark)
+        each = node.value if isinstance(node.value, list) else [node]
+        if others := [one for one in each if not isinstance(one.value, dict)]:
+            self._problems.append(Problem(others[0].mark, dotted(path), "<< takes a mapping or a list of mappings"))
+            return []
+        return list(each)
 
     def _scalar(self, yaml: ScalarNode, mark: Mark, path: Path_) -> Any:
         if str(yaml.tag).endswith(":timestamp"):

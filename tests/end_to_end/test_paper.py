@@ -133,6 +133,6 @@ def test_the_other_suites_ask_for_what_they_say(registry: Registry, name: str) -
     expected = {
         "paper/extended": (3 * 19, 3 * 19 * 5 * 2 * 2),
         "paper/calibration": (1, 64),
-        "paper-mini": (145, 145 * 8 * 2),
+        "paper-mini": (145, 145 * 8 * 2 * 2),
     }
     assert (len(trainings), len(cells)) == expected[name]

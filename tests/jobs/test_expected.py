@@ -29,8 +29,9 @@ def test_a_plan_is_measured(write_suite: Write, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(expected, "step_costs", lambda *arguments, **options: iter([step]))
     monkeypatch.setattr(expected, "evaluation_cost", lambda *arguments, **options: judged)
     suite = load_suite(write_suite(), load_registry(), settings=["methods.SAM={name: sam}"])
-    assert expected_time(suite, [], tmp_path, CPU).seconds == 0
-    found = expected_time(suite, plan(suite.cells(), Store(tmp_path)).jobs, tmp_path, CPU).seconds
+    store = Store(tmp_path)
+    assert expected_time(suite, plan([], store), store, tmp_path, CPU).seconds == 0
+    found = expected_time(suite, plan(suite.cells(), store), store, tmp_path, CPU).seconds
     steps = 2 * (1 + 1 + 2) * 3 * 4 * 0.01  # 2 seeds of SGD, RWP and SAM: 3 epochs of 4 steps
     chosen = 3 * 12 / 1000 * (1 + 2 + 2)  # each epoch, on the 12 images held out of 128: clean and two noises
     reported = 2 * 64 / 1000 * (1 + 3 * 2 + 3 * 2)  # two selections: one clean pass over 64, three draws of two noises

@@ -338,6 +338,21 @@ def test_a_plan_adds_up_what_probes_cost(nrbench: Command, write_suite: Write, t
     assert json.loads(nrbench("plan", write_suite(), "-o", tmp_path, "--json").out)["probe_passes"] == 0
 
 
+def test_a_plan_of_probes_alone_has_its_time(nrbench: Command, write_suite: Write, tmp_path: Path) -> None:
+    """Of a finished suite that asks for one more probe nothing is trained; its passes take the time that training's took."""
+    path = write_suite()
+    assert nrbench("run", path, "-o", tmp_path, "-q").code == 0
+    more = "probes.accuracy={name: performance, on: test, images: 58}"
+    found = json.loads(nrbench("plan", path, "-o", tmp_path, "--json", "--set", more).out)
+    assert (found["trainings"], found["cells"], found["passes"], found["disk_bytes"]) == (0, 0, 0, 0)
+    assert found["probe_passes"] == pytest.approx(4 * 3 * 58 / 3 / 116)  # of 4 trainings 3 epochs, 58 images forward
+    costs = json.loads((tmp_path / "tiny" / "cost.json").read_text())["rows"]
+    pace = sum(cost["seconds"] for cost in costs) / (len(costs) * 3)  # of a pass over the training images
+    assert found["seconds"] == pytest.approx(found["probe_passes"] * pace)
+    again = json.loads(nrbench("plan", path, "-o", tmp_path, "--json", "--force").out)
+    assert (again["trainings"], again["passes"]) == (4, 12)
+
+
 @pytest.mark.parametrize(
     ("probe", "place", "message"),
     [

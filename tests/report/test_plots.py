@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable
+from functools import partial
+from math import sin
 from pathlib import Path
+from re import findall
 from statistics import fmean, stdev
 from typing import Any
 
@@ -14,7 +17,10 @@ import pytest
 import nrbench as package
 from nrbench import Entry, Evidence, Line, Row, Sheet
 from nrbench.families.sheet import heads
+from nrbench.report.drawing import drawn as picture
+from nrbench.report.drawing import shortened
 from nrbench.report.plots import BestOfGroups, Curve, Scatter
+from nrbench.report.training import _draw
 from tests.conftest import TINY, Finished
 
 Command = Callable[..., Finished]
@@ -39,6 +45,35 @@ figures:
   6: {name: surface, probe: plane}
   7: {name: surface, probe: line, methods: RWP}
 """
+
+
+def test_a_shortened_picture_is_the_same(tmp_path: Path) -> None:
+    """Each corner of its lines is within a twentieth of a point of where it was, however many come before; curves stay whole."""
+    corners = [(i * 1.037, 100 + 50 * sin(i / 7)) for i in range(500)]
+    line = "M" + "L".join(f" {x:.6f} {y:.6f} \n" for x, y in corners)
+    curved = 'd="M 0 1.5 C 0.4 1.5 0.8 1.3 1.1 1.1 z"'
+    short = shortened(f'<g>\n  <path d="{line}z" style="fill: none; stroke: #ff0000"/>\n  <path {curved}/>\n</g>')
+    assert curved in short
+    assert 'style="fill:none;stroke:#ff0000"/>\n<path' in short
+    start, *steps = findall(r"[Ml](-?[\d.]+) ?(-?[\d.]+)", short.split('"')[1])
+    x, y = (float(number) for number in start)
+    for (across, up), (dx, dy) in zip(corners[1:], steps, strict=True):
+        x, y = x + float(dx), y + float(dy)
+        assert abs(x - across) < 0.0501
+        assert abs(y - up) < 0.0501
+
+
+def test_a_picture_of_twelve_methods_is_small() -> None:
+    """Twelve curves with bands of 24 epochs in two panels take no more than 60 kB."""
+    epochs = range(1, 25)
+    curves = {
+        f"Quadratic RWP σ=0.{m}": (epochs, [[sin(e / 5 + m) + s / 9 for e in epochs] for s in range(5)])
+        for m in range(12)
+    }
+    figure = picture(
+        "Two", "Waves.", partial(_draw, panels={"loss": curves, "accuracy": curves}), panels=2, size=(9.8, 3.8)
+    )
+    assert 20_000 < len(figure.svg) <= 60_000
 
 
 def lines(path: Path) -> list[dict[str, str]]:

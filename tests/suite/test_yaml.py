@@ -54,6 +54,18 @@ def test_broken_yaml_is_one_located_error(text: str, place: str, message: str) -
     assert message in problem.message
 
 
+def test_a_merge_key_lays_its_keys_beneath() -> None:
+    """What `<<` brings gives way to keys that are written, of several the first wins, and one may hold another."""
+    text = "a: &a {x: 1, y: 2}\nb: &b {y: 5, z: 6}\nc: {<<: [*a, *b], z: 9}\nd: {<<: {<<: *b, y: 7}, k: 1}"
+    found = parse(text, "f").plain()
+    assert found["c"] == {"x": 1, "y": 2, "z": 9}
+    assert found["d"] == {"y": 7, "z": 6, "k": 1}
+    assert str(parse(text, "f").locate(("d", "z"))) == "f:2:17"
+    for wrong, column in (("a: {<<: 3}", 9), ("a: {<<: [{x: 1}, 3]}", 18)):
+        with pytest.raises(SuiteError, match=f"f:1:{column}: a: << takes a mapping or a list of mappings"):
+            parse(wrong, "f")
+
+
 def test_an_alias_bomb_is_refused() -> None:
     """Nine levels of nine aliases each would be 10⁹ values; they are counted, not built."""
     levels = [f"l{i}: &l{i} [{', '.join([f'*l{i - 1}'] * 9) if i else '1'}]" for i in range(10)]
