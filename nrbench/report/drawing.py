@@ -86,9 +86,9 @@ def _rendered(
 
 def shortened(svg: str) -> str:
     """Return the same picture in about two thirds of the bytes: curves as steps in tenths of a point, no indentation."""
-    rounded = _COORDINATES.sub(lambda found: _DECIMALS.sub(r"\1", found.group()), svg)
-    stepped = _LINES.sub(lambda found: f' d="{_steps(found[1])}"', rounded)
-    return re.sub(r">\n +<", ">\n<", _STYLE.sub(lambda found: re.sub(r"([:;]) ", r"\1", found.group()), stepped))
+    stepped = _LINES.sub(lambda found: f' d="{_steps(found[1])}"', svg)
+    rounded = _COORDINATES.sub(lambda found: _DECIMALS.sub(r"\1", found.group()), stepped)
+    return re.sub(r">\n +<", ">\n<", _STYLE.sub(lambda found: re.sub(r"([:;]) ", r"\1", found.group()), rounded))
 
 
 def _steps(path: str) -> str:
