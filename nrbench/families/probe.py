@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from nrbench.base.chance import Chips, seed_torch
-from nrbench.base.component import NOT_IN_KEY, Component, canonical_fields
+from nrbench.base.component import ADDED_LATER, NOT_IN_KEY, Component, canonical_fields
 from nrbench.families.analog import forward_at
 from nrbench.families.dataset import Images
 from nrbench.families.displacement import NONE, Weights
@@ -110,6 +110,9 @@ class Observer(Probe):
 
     What is not kept of steps cannot be measured later: where a training is over, it has to be made again (`--force`).
     """
+
+    steps: Annotated[int, ADDED_LATER] = Field(default=1, ge=1)
+    """One step of so many is seen, the first of an epoch among them."""
 
     @abstractmethod
     def observed(self, step: ObservedStep) -> Mapping[str, Tensor | float]:

@@ -16,14 +16,15 @@ from nrbench.base.chance import TrainingChance, derive, seed_torch
 from nrbench.base.torch_state import unchanged
 from nrbench.families.analog import Layout
 from nrbench.families.displacement import check_displacement
-from nrbench.families.executor import Failure, attempt
+from nrbench.families.executor import Failure
 from nrbench.families.method import Method, own_optimizer, reestimates
 from nrbench.families.network import CALIBRATION_BATCH, copy_into, estimated_statistics, norm, same, stored_tensors
-from nrbench.families.probe import ObservedStep, Observer
+from nrbench.families.probe import Observer
 from nrbench.families.step import Batch, Clock, Criterion, State, Step
 from nrbench.jobs.batches import Batches
 from nrbench.jobs.data import Data
 from nrbench.jobs.device import autocast
+from nrbench.jobs.observe import Watch
 from nrbench.suite.cell import Training
 from nrbench.suite.given import taken
 from nrbench.suite.recipe import Recipe
@@ -120,7 +121,7 @@ def train(
     finite = frozenset(n for n, t in stored_tensors(model).items() if n in parameters or t.isfinite().all())
     before = None if checkpoint else {name: p.detach().clone() for name, p in model.named_parameters()}
     for epoch in range(checkpoint.epoch + 1 if checkpoint else 1, training.epochs + 1):
-        watch = _Watch([observer for observer in observers if observer.due(epoch, training.epochs)])
+        watch = Watch([observer for observer in observers if observer.due(epoch, training.epochs)])
         loss, passes = loop.epoch(epoch, watch)
         if epoch == training.epochs and before and (loop.idle or same(dict(model.named_parameters()), before)):
             raise ValueError(f"{method.name} trains nothing: no gradient was found, or no weight has moved")
@@ -129,45 +130,6 @@ def train(
         ).all()
         mean = loss.where(whole, float("nan")).item() / len(data.train)  # the last step is in no loss
         yield Trained(epoch, mean, passes, model, optimizer, training, data, state, layout, finite, watch.means())
-
-
-class _Watch:
-    """What observers see of an epoch: sums over its steps; one that raises sees no more of it."""
-
-    def __init__(self, observers: Sequence[Observer]) -> None:
-        self._sums: dict[Observer, dict[str, Tensor] | Failure] = {observer: {} for observer in observers}
-        self._steps = 0
-
-    @property
-    def sees(self) -> bool:
-        """Whether anybody looks."""
-        return bool(self._sums)
-
-    def __call__(self, step: Step, loss: Tensor) -> None:
-        """Let every observer see a step whose gradient was found."""
-        if not self._sums:
-            return
-        self._steps += 1
-        gradient = {n: p.grad.detach().clone() for n, p in step.model.named_parameters() if p.grad is not None}
-        for observer, sums in self._sums.items():
-            if isinstance(sums, dict):
-                lent = ObservedStep(step, {n: tensor.clone() for n, tensor in gradient.items()}, loss.detach().clone())
-                self._sums[observer] = attempt(partial(self._seen, observer, sums), lent)
-
-    def _seen(self, observer: Observer, sums: dict[str, Tensor], step: ObservedStep) -> dict[str, Tensor]:
-        with unchanged(observer.name, generators=False):
-            found = observer.observed(step)
-        numbers = {name: torch.as_tensor(value, dtype=torch.float64).detach() for name, value in found.items()}
-        return {name: number + sums.get(name, 0.0) for name, number in numbers.items()}
-
-    def means(self) -> dict[str, dict[str, float] | Failure]:
-        """Return the means over the steps that were seen."""
-        return {
-            observer.fingerprint: sums
-            if isinstance(sums, Failure)
-            else {name: float(total) / self._steps for name, total in sums.items()}
-            for observer, sums in self._sums.items()
-        }
 
 
 class _Loop:
@@ -202,7 +164,7 @@ class _Loop:
         self.idle = True
         """Whether no gradient was found yet that is not 0."""
 
-    def epoch(self, epoch: int, watch: _Watch) -> tuple[Tensor, float]:
+    def epoch(self, epoch: int, watch: Watch) -> tuple[Tensor, float]:
         """Make the steps of epoch 1, 2, …; return the sum of the losses of all images and the passes of each step."""
         self._model.train()
         loss = torch.zeros((), device=self._data.device)

@@ -37,7 +37,7 @@ class GradientCosine(Observer):
     paper: ClassVar[str] = f"{_PAPER}section 4.4 and appendix B.1, figures 3b, 5 and 11a"
 
     def passes(self, images: Mapping[str, int]) -> float:
-        return float(images["train"])
+        return images["train"] / self.steps
 
     def observed(self, step: ObservedStep) -> Mapping[str, Tensor | float]:
         loss, clean = step.gradient_at()

@@ -8,15 +8,19 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pytest
+import torch
+from torch import Tensor
 
 import nrbench as package
 from nrbench import (
     Chips,
     NamedSplits,
     Network,
+    ObservedStep,
+    Observer,
     Options,
     Probe,
     Processes,
@@ -27,8 +31,11 @@ from nrbench import (
     load_suite,
 )
 from nrbench.families.dataset import load_splits
+from nrbench.jobs.data import Data
 from nrbench.jobs.plan import plan
+from nrbench.jobs.train import train
 from nrbench_datasets import Synthetic
+from nrbench_probes import GradientCosine, UpdateGradient
 from tests.conftest import TINY, Finished
 
 Command = Callable[..., Finished]
@@ -240,6 +247,30 @@ def test_steps_are_seen_while_they_are_made(write_suite: Write, probed: Suite, t
         assert all("--force makes it again" in epoch["failed"][gradient] for epoch in each["epochs"])
     package.run(probed, options=Options(out=tmp_path / "later", force=True))
     assert records(probed, tmp_path / "later") == records(probed, tmp_path / "at once")
+
+
+class Norms(Observer):
+    """Notes the gradient's norm of every step that it sees."""
+
+    name: Literal["norms"] = "norms"
+    seen: ClassVar[list[float]] = []
+
+    def observed(self, step: ObservedStep) -> dict[str, Tensor]:
+        found = UpdateGradient().observed(step)
+        self.seen.append(float(found["norm"]))
+        return found
+
+
+def test_one_step_of_three_is_seen(tiny: Suite, tmp_path: Path) -> None:
+    """Of the four steps of an epoch the first and the fourth are seen and averaged, in every epoch alike; the cost is a third."""
+    training = next(iter(tiny.own_trainings.values()))
+    data, third = Data.of(training, tmp_path, torch.device("cpu")), UpdateGradient(steps=3)
+    Norms.seen.clear()
+    for trained in train(training, data, observers=[Norms(), third]):
+        first, _, _, last = Norms.seen[-4:]
+        assert trained.observed[third.fingerprint] == {"norm": pytest.approx((first + last) / 2)}
+    assert GradientCosine(steps=3).passes({"train": 90}) == 30
+    assert UpdateGradient(steps=1).fingerprint == UpdateGradient().fingerprint != third.fingerprint
 
 
 @pytest.mark.parametrize(
