@@ -33,6 +33,7 @@ from .families.analog import LayerChoice as LayerChoice
 from .families.analog import Layout as Layout
 from .families.analog import NetworkWeights as NetworkWeights
 from .families.analog import forward_at as forward_at
+from .families.analog import laid_out as laid_out
 from .families.analog import stored_layers as stored_layers
 from .families.backbone import Backbone as Backbone
 from .families.claim import Checked as Checked
@@ -53,9 +54,11 @@ from .families.executor import attempt as attempt
 from .families.hookspecs import hookimpl as hookimpl
 from .families.method import Method as Method
 from .families.method import displaced_backward as displaced_backward
+from .families.method import is_rampable as is_rampable
 from .families.network import Network as Network
 from .families.noise import NoiseModel as NoiseModel
 from .families.optimizer import Optimizer as Optimizer
+from .families.optimizer import Sgd as Sgd
 from .families.probe import GridProbe as GridProbe
 from .families.probe import NamedSplits as NamedSplits
 from .families.probe import ObservedStep as ObservedStep
@@ -73,6 +76,7 @@ from .families.row import covered as covered
 from .families.row import matches as matches
 from .families.row import unprejudiced as unprejudiced
 from .families.scale import Scale as Scale
+from .families.schedule import Constant as Constant
 from .families.schedule import Schedule as Schedule
 from .families.section import Section as Section
 from .families.selection import Selection as Selection
@@ -83,6 +87,7 @@ from .families.sheet import Line as Line
 from .families.sheet import Sheet as Sheet
 from .families.step import Batch as Batch
 from .families.step import Clock as Clock
+from .families.step import Criterion as Criterion
 from .families.step import State as State
 from .families.step import Step as Step
 from .families.watcher import Told as Told

@@ -56,6 +56,10 @@ class Method(Component, family="methods"):
         """Return parameters and buffers that were trained elsewhere, by name; None, as by default, has them trained."""
         return None
 
+    def teacher_weights(self) -> Weights | None:
+        """Return the parameters and buffers, by name, of a trained network of the same kind that the method learns from."""
+        return None
+
     @property
     def input_statistics(self) -> tuple[Statistics, Statistics] | None:
         """Mean and standard deviation of each colour that the weights were trained with; None: those of the data set.
@@ -90,6 +94,11 @@ def own_optimizer(method: Method) -> Optimizer | None:
     if len(found) > 1:
         raise ValueError("the methods inside it have different optimizers; say here which one moves the weights")
     return next(iter(found), None)
+
+
+def is_rampable(method: Method) -> bool:
+    """Whether strength 0 makes a method, and every one inside it, SGD in one pass."""
+    return method.rampable and all(map(is_rampable, inside(method)))
 
 
 def reestimates(method: Method) -> bool:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from bisect import bisect_right
 from math import cos, pi, prod
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from nrbench.base.component import Component
+
+if TYPE_CHECKING:
+    from nrbench.families.step import Clock
 
 _PAPER = "Incorruptible Neural Networks (ICLR 2026 submission), section 5.2: dynamic perturbation schedules"
 
@@ -19,6 +23,10 @@ class Schedule(Component, family="schedules"):
     @abstractmethod
     def __call__(self, progress: float) -> float:
         """Return the factor at `progress` = t/T, for step t = 0 … T-1 of T."""
+
+    def factor_at(self, clock: Clock) -> float:
+        """Return the factor at a step: that at its progress, unless a schedule looks at more than that."""
+        return self(clock.progress)
 
 
 class Constant(Schedule):
@@ -62,6 +70,13 @@ class OffToOn(_Ramp):
 
     name: Literal["off_to_on"] = "off_to_on"
 
+    @field_validator("until")
+    @classmethod
+    def _is_reached(cls, until: float) -> float:
+        if until == 1:
+            raise ValueError("it would never be on: the last step is before 1")
+        return until
+
     def __call__(self, progress: float) -> float:
         return float(progress >= self.until)
 
@@ -76,6 +91,89 @@ class Product(Schedule):
 
     def __call__(self, progress: float) -> float:
         return prod(schedule(progress) for schedule in self.of)
+
+    def factor_at(self, clock: Clock) -> float:
+        return prod(schedule.factor_at(clock) for schedule in self.of)
+
+
+class Between(Schedule):
+    """From `low` to `high` as another schedule goes from 0 to 1; a low above the high falls."""
+
+    name: Literal["between"] = "between"
+
+    low: float = Field(default=0.0, ge=0)
+    """The factor where the other is 0."""
+    high: float = Field(default=1.0, ge=0)
+    """The factor where the other is 1."""
+    of: Schedule = Linear()
+    """The other."""
+
+    def __call__(self, progress: float) -> float:
+        return self._within(self.of(progress))
+
+    def factor_at(self, clock: Clock) -> float:
+        return self._within(self.of.factor_at(clock))
+
+    def _within(self, share: float) -> float:
+        return self.low + (self.high - self.low) * share
+
+
+class Falling(Schedule):
+    """1 less another schedule, such as from 1 to 0 in the first half: `{name: falling, of: {name: linear, until: 0.5}}`."""
+
+    name: Literal["falling"] = "falling"
+
+    of: Schedule = Linear()
+    """What it is 1 less of; a schedule between 0 and 1."""
+
+    def __call__(self, progress: float) -> float:
+        return 1.0 - self.of(progress)
+
+    def factor_at(self, clock: Clock) -> float:
+        return 1.0 - self.of.factor_at(clock)
+
+
+class Steps(Schedule):
+    """One factor before the first of several places of the training, and another from each of them on."""
+
+    name: Literal["steps"] = "steps"
+
+    at: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(min_length=1)
+    """The places, as fractions of the training."""
+    factors: tuple[Annotated[float, Field(ge=0)], ...]
+    """The factors, one more than places."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if len(self.factors) != len(self.at) + 1:
+            raise ValueError(f"{len(self.at)} places have {len(self.at) + 1} factors around them")
+        if list(self.at) != sorted(set(self.at)):
+            raise ValueError("the places have to rise")
+        return self
+
+    def __call__(self, progress: float) -> float:
+        return self.factors[bisect_right(self.at, progress)]
+
+
+class CosineRamp(_Ramp):
+    """½ (1 - cos(π · min(progress / until, 1))): from 0 to 1, slowly at both ends."""
+
+    name: Literal["cosine_ramp"] = "cosine_ramp"
+
+    def __call__(self, progress: float) -> float:
+        return 0.5 * (1.0 - cos(pi * min(progress / self.until, 1.0)))
+
+
+class LearningRate(Schedule):
+    """The factor of the learning rate, whatever schedule that follows: a strength that goes down with it."""
+
+    name: Literal["learning_rate"] = "learning_rate"
+
+    def __call__(self, progress: float) -> float:
+        raise ValueError("the learning rate cannot follow itself, nor be known without it")
+
+    def factor_at(self, clock: Clock) -> float:
+        return clock.lr_factor
 
 
 class Cosine(Schedule):

@@ -49,6 +49,8 @@ class Clock:
     """The learning rate in force."""
     images: int = 1
     """Training images."""
+    lr_factor: float = 1.0
+    """The learning rate in force, as a factor of that which the optimizer is given."""
 
     @property
     def progress(self) -> float:
@@ -199,6 +201,19 @@ class Step:
         whole = 1.0 if torch.is_grad_enabled() else 1 / 3
         self._passes.made += whole * len(labels) / len(self.labels)
         return losses[0] if len(losses) == 1 else torch.cat(losses)
+
+    def output(self, weights: Weights) -> Tensor:
+        """Return the logits of the batch at other parameters and buffers, in evaluation mode, detached; a third of a pass."""
+        trains = self.model.training
+        self.model.eval()
+        try:
+            with torch.no_grad(), self.autocast():
+                parts = torch.split(self.images, self._sizes(len(self.images)))
+                logits = torch.cat([self._layout().call(self.model, dict(weights), part) for part in parts])
+        finally:
+            self.model.train(trains)
+        self._passes.made += 1 / 3
+        return logits if logits.dtype == torch.float64 else logits.float()
 
     def _sizes(self, count: int) -> list[int]:
         return part_sizes(count, max(self.micro_batch or count, self.fewest), fewest=self.fewest)

@@ -89,7 +89,9 @@ class Trained:
         for index, parameter in enumerate(self.model.parameters()):
             slots = self.optimizer.state.get(parameter, {}) if self.optimizer else {}
             values |= {f"optimizer/{index}/{slot}": value for slot, value in slots.items()}
-        values |= {f"method/{name}": value for name, value in self.state.everything().items()}
+        remembered = self.state.everything()
+        values |= {f"method/{name}": value for name, value in remembered.items()}
+        values |= {f"channels_last/{name}": True for name, value in remembered.items() if _is_channels_last(value)}
         tensors = {name: _copy(value) for name, value in values.items() if isinstance(value, Tensor)}
         scalars = {name: value for name, value in values.items() if name not in tensors}
         return Checkpoint(self.epoch, weights, tensors, scalars)
@@ -181,12 +183,12 @@ class _Loop:
     def _new_step(self, number: int, batch: Batch, *, watched: bool) -> Step:
         recipe, seed = self._training.recipe, self._training.seed
         mover = own_optimizer(self._training.method) or recipe.optimizer
-        lr = mover.lr * recipe.lr_schedule(number / self.total)
+        factor = recipe.lr_schedule(number / self.total)
         return self._step(
             images=batch.images,
             labels=batch.labels,
             chance=TrainingChance(seed, number, self._strides, device=self._data.device),
-            clock=Clock(number, len(self._batches), self.total, lr, len(self._data.train)),
+            clock=Clock(number, len(self._batches), self.total, mover.lr * factor, len(self._data.train), factor),
             dropout_seed=derive("dropout", seed, number) & 0xFFFF_FFFF,
             watched=watched,
             further=partial(self._batches.further, number),
@@ -255,6 +257,10 @@ def _restored(checkpoint: Checkpoint | None, model: nn.Module, optimizer: torch.
     for name, value in values.items():
         kind, _, rest = name.partition("/")
         if kind == "method":
+            if values.get(f"channels_last/{rest}"):
+                value = value.contiguous(
+                    memory_format=torch.channels_last
+                )  # sums over it go in the order of its layout
             remembered[rest] = value.to(parameters[0].device) if isinstance(value, Tensor) else value
         elif kind == "optimizer":
             index, _, slot = rest.partition("/")
@@ -267,6 +273,14 @@ def _restored(checkpoint: Checkpoint | None, model: nn.Module, optimizer: torch.
 
 def _copy(tensor: Tensor) -> Tensor:
     return tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+
+
+def _is_channels_last(value: object) -> bool:
+    return (
+        isinstance(value, Tensor)
+        and not value.is_contiguous()
+        and value.is_contiguous(memory_format=torch.channels_last)
+    )
 
 
 def _is_dense(parameter: Tensor) -> bool:

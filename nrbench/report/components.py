@@ -9,7 +9,19 @@ from nrbench.families.executor import Serial
 from nrbench.families.hookspecs import hookimpl
 from nrbench.families.optimizer import AdamW, Sgd
 from nrbench.families.probe import Scoring
-from nrbench.families.schedule import Constant, Cosine, Linear, OffToOn, Product, Quadratic
+from nrbench.families.schedule import (
+    Between,
+    Constant,
+    Cosine,
+    CosineRamp,
+    Falling,
+    LearningRate,
+    Linear,
+    OffToOn,
+    Product,
+    Quadratic,
+    Steps,
+)
 from nrbench.families.selection import BestEpoch, Last
 from nrbench.jobs.processes import Processes
 from nrbench.report.plots import Bars, BestOfGroups, Curve, Scatter, Trajectory
@@ -26,6 +38,11 @@ def nrbench_components() -> Iterable[type[Component]]:
         Quadratic,
         OffToOn,
         Cosine,
+        CosineRamp,
+        LearningRate,
+        Steps,
+        Between,
+        Falling,
         Product,
         Last,
         BestEpoch,

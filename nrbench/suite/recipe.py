@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from nrbench.base.component import ADDED_LATER, NOT_IN_KEY, Frozen
 from nrbench.families.optimizer import Optimizer, Sgd
@@ -56,6 +56,12 @@ class Recipe(Frozen):
 
     checkpoint_every: Annotated[int, NOT_IN_KEY] = Field(default=1, ge=1)
     """Epochs between checkpoints, where an interrupted training goes on. It changes no result and is in no key."""
+
+    @field_validator("lr_schedule")
+    @classmethod
+    def _stands_by_itself(cls, schedule: Schedule) -> Schedule:
+        schedule(0.0)
+        return schedule
 
     def for_device(self, device: torch.device) -> Recipe:
         """Return the recipe with `precision: auto` made concrete for a device."""

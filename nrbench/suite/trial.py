@@ -19,7 +19,8 @@ from nrbench.families.analog import Layout, NetworkWeights
 from nrbench.families.backbone import Backbone
 from nrbench.families.dataset import Dataset, load_splits
 from nrbench.families.executor import Failure, attempt
-from nrbench.families.method import Method
+from nrbench.families.method import Method, inside
+from nrbench.families.network import difference, stored_tensors
 from nrbench.families.noise import NoiseModel
 from nrbench.families.scale import Scale
 from nrbench.suite.check import validated_by
@@ -125,9 +126,19 @@ def _troubles_with(suite: Suite, pair: str, model: nn.Module, weights: NetworkWe
             except Exception as error:
                 yield Trouble("methods", label, f"its weights do not fit {pair}: {error}")
                 break
+        if (message := _other_teacher(method, model)) is not None:
+            yield Trouble("methods", label, f"its teacher is no network of {pair}: {message}")
         yield from _unknown_layers("methods", label, method, pair, weights)
     for label, noise in suite.noise.items():
         yield from _unknown_layers("noise", label, noise, pair, weights)
+
+
+def _other_teacher(method: Method, model: nn.Module) -> str | None:
+    """Return what differs between a network and what a method, or one inside it, learns from; None where nothing does."""
+    taught = method.teacher_weights()
+    if taught is not None and (message := difference(stored_tensors(model), taught)):
+        return message
+    return next(filter(None, (_other_teacher(inner, model) for inner in inside(method))), None)
 
 
 def _unknown_layers(

@@ -159,10 +159,10 @@ def training_chance(weights: Weights, *, step: int = 0) -> Chance:
 
 
 def sample_step(*, model: nn.Module | None = None, **changes: Any) -> Step:
-    """Return a step on 16 random images, with a further batch, and with other values for some of its fields."""
+    """Return a step on 16 random images, with further batches, and with other values for some of its fields."""
     torch.manual_seed(0)
     model = model or SmallNetwork().build(num_classes=3, input_shape=(2, 6, 6))
-    batches = [Batch(torch.randn(16, 2, 6, 6), torch.arange(16) % 3) for _ in range(2)]
+    batches = [Batch(torch.randn(16, 2, 6, 6), torch.arange(16) % 3) for _ in range(8)]
     given: dict[str, Any] = {
         "model": model,
         "images": batches[0].images,

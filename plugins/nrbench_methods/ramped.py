@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import field_validator
 from torch import Tensor
 
-from nrbench import Method, Schedule, State, Step, Weights
+from nrbench import Method, Schedule, State, Step, Weights, is_rampable
 
 
 class Ramped(Method):
@@ -28,7 +28,7 @@ class Ramped(Method):
     @field_validator("method")
     @classmethod
     def _is_rampable(cls, method: Method) -> Method:
-        if not method.rampable:
+        if not is_rampable(method):
             raise ValueError(f"{method.name} cannot be ramped: it is not SGD at strength 0")
         return method
 
@@ -42,7 +42,7 @@ class Ramped(Method):
         self.method.update(self._scaled(step))
 
     def _scaled(self, step: Step) -> Step:
-        return step.scaled(self.schedule(step.progress))
+        return step.scaled(self.schedule.factor_at(step.clock))
 
     def evaluation_weights(self, state: State) -> Weights | None:
         return self.method.evaluation_weights(state)

@@ -2,11 +2,11 @@
 
 from typing import ClassVar, Literal
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
 from nrbench import Chance, Method, Perturbation, Step, Weights, displaced_backward
+from nrbench_methods.vectors import ascent
 
 
 class GradientAscent(Perturbation):
@@ -18,11 +18,7 @@ class GradientAscent(Perturbation):
     rho: float = Field(ge=0)
 
     def displacement(self, weights: Weights, *, gradient: Weights | None, chance: Chance) -> Weights:
-        if not gradient:
-            return {}
-        tensors = list(gradient.values())
-        length = torch.stack(torch._foreach_norm(tensors)).norm()
-        return dict(zip(gradient, torch._foreach_mul(tensors, self.rho / (length + 1e-12)), strict=True))
+        return ascent(gradient or {}, self.rho)
 
 
 class SAM(Method):

@@ -37,7 +37,7 @@ class Trained(Method):
     @classmethod
     def _are_weights(cls, files: tuple[DataFile, ...]) -> tuple[DataFile, ...]:
         for file in files:
-            file.check_content(partial(_check_weights, path=file.path))
+            file.check_content(partial(check_weights, path=file.path))
         return files
 
     @model_validator(mode="after")
@@ -89,7 +89,8 @@ CONVERSION = (
 """What makes a file of weights out of one that torch.save wrote: of the dictionaries in it, that with the most tensors."""
 
 
-def _check_weights(content: bytes, path: str = "weights.pt") -> None:
+def check_weights(content: bytes, path: str = "weights.pt") -> None:
+    """Raise `ValueError` for what is no file of weights, with how to make one of it where that is known."""
     if content.startswith(b"PK\x03\x04") and b".npy" in content[:200]:
         raise ValueError("it is a NumPy archive; write its arrays with safetensors.numpy.save_file")
     if content.startswith(b"PK\x03\x04") or (

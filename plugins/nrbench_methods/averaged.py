@@ -1,0 +1,54 @@
+"""Averages of the weights."""
+
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from nrbench import Method, State, Step, Weights
+
+_COUNT, _MEAN = "count", "mean of "
+
+
+class Averaged(Method):
+    """Any method that is judged by an average of its weights, for which BatchNorm's statistics are estimated anew.
+
+    `swa` is the mean of the weights at the ends of epochs (Izmailov et al. 2018), `ema` a running mean of those after
+    every step. Before the average begins, the method is judged by its own weights.
+    """
+
+    name: Literal["averaged"] = "averaged"
+    reestimates: ClassVar[bool] = True
+    paper: ClassVar[str] = "Izmailov et al. 2018, Averaging Weights Leads to Wider Optima and Better Generalization"
+
+    method: Method
+    """What trains the weights."""
+    mean: Literal["swa", "ema"] = "swa"
+    """Which average."""
+    start: float = Field(default=0.75, ge=0, lt=1)
+    """The part of the training after which it begins; 160 of 200 epochs in the paper, with a learning rate that stays."""
+    decay: float = Field(default=0.999, ge=0, lt=1)
+    """The share of a running mean that a step keeps."""
+
+    def planned_passes(self) -> float:
+        return self.method.planned_passes()
+
+    def backward(self, step: Step) -> Tensor:
+        return self.method.backward(step.within("method"))
+
+    def update(self, step: Step) -> None:
+        self.method.update(step.within("method"))
+        clock, state = step.clock, step.state
+        ends = (clock.step + 1) % clock.steps_per_epoch == 0
+        if step.progress < self.start or (self.mean == "swa" and not ends):
+            return
+        count = state[_COUNT] = state.get(_COUNT, 0) + 1
+        share = 1 / count if self.mean == "swa" or count == 1 else 1 - self.decay
+        for name, weight in step.weights().items():
+            before = state.get(_MEAN + name)
+            state[_MEAN + name] = weight.clone() if before is None else torch.lerp(before, weight, share)
+
+    def evaluation_weights(self, state: State) -> Weights | None:
+        means = {name.removeprefix(_MEAN): value for name, value in state.items() if name.startswith(_MEAN)}
+        return means or self.method.evaluation_weights(state.within("method"))

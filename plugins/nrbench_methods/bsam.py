@@ -1,0 +1,86 @@
+"""Bayes SAM."""
+
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from nrbench import Method, Step, Weights
+
+_S, _G, _H = "s of ", "mean gradient of ", "h of "
+
+
+class BSAM(Method):
+    """A variational Adam with SAM's gradients, which keeps a normal distribution N(w, 1/(N·s)) of the weights; two passes.
+
+    In each of `parts` parts of the batch: θ = w + z/√(N·s), ε = ρ · ∇L(θ)/s, G = ∇L(w + ε). With their means, h = mean
+    √s·|∇L(θ)| and δ = `prior_precision`/N: m ← β₁m + (1 - β₁)(G + δw), w ← w - αm/s, s ← β₂s + (1 - β₂)(h + `damping` +
+    δ). The optimizer is a part of it: α follows the recipe's schedule, and the recipe's optimizer moves nothing. Judged
+    are the mean weights.
+    """
+
+    name: Literal["bsam"] = "bsam"
+    rampable: ClassVar[bool] = False
+    paper: ClassVar[str] = "Möllenhoff and Khan 2023, SAM as an Optimal Relaxation of Bayes (algorithm 1)"
+
+    rho: float = Field(default=0.01, ge=0)
+    """The length of the ascent, which 1/s multiplies."""
+    alpha: float = Field(default=0.5, gt=0)
+    """The learning rate at the start."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """The shares of m and s that a step keeps."""
+    prior_precision: float = Field(default=40.0, ge=0)
+    """The precision of the prior, which is weight decay times N."""
+    damping: float = Field(default=0.1, ge=0)
+    """What is added to h."""
+    s_init: float = Field(default=1.0, gt=0)
+    """s at the start."""
+    augmentation: float = Field(default=4.0, gt=0)
+    """N is the number of training images times this, for what augmentation adds."""
+    parts: int = Field(default=8, ge=1)
+    """Into how many parts the batch is cut; fewer where a part would have fewer images than a pass takes."""
+
+    def planned_passes(self) -> float:
+        return 2.0
+
+    def backward(self, step: Step) -> Tensor:
+        precision = self._precision(step)
+        size, number = len(step.labels), self._number(step)
+        parts = max(min(self.parts, size // step.fewest), 1)
+        loss, sums = torch.zeros((), device=step.labels.device), dict[str, Tensor]()
+        h: dict[str, Tensor] = {}
+        for part in range(parts):
+            rows, share = slice(size * part // parts, size * (part + 1) // parts), 1 / parts
+            chance = step.chance.sample(part) if part else step.chance
+            noise = {n: chance.normal(n, s.shape).to(s) * torch.rsqrt(number * s) for n, s in precision.items()}
+            step.backward(noise, rows=rows)
+            found = step.take_gradient()
+            delta = {name: self.rho * g / precision[name] for name, g in found.items()}
+            loss = loss + share * step.backward(delta, rows=rows)
+            climbed = step.take_gradient()
+            for name, g in found.items():
+                h[name] = h.get(name, 0) + share * precision[name].sqrt() * g.abs()
+                sums[name] = sums.get(name, 0) + share * climbed[name]
+        step.put_gradient(sums)
+        step.state.update({_H + name: each for name, each in h.items()})  # until the update
+        return loss
+
+    def update(self, step: Step) -> None:
+        state, decay = step.state, self.prior_precision / self._number(step)
+        precision, (keep, keep_s) = self._precision(step), self.betas
+        for name, weight in step.model.named_parameters():
+            if weight.grad is None or _H + name not in state:
+                continue
+            gradient = weight.grad + decay * weight.detach()
+            mean = state[_G + name] = keep * state.get(_G + name, 0.0) + (1 - keep) * gradient
+            with torch.no_grad():
+                weight.sub_(self.alpha * step.clock.lr_factor * mean / precision[name])
+            state[_S + name] = keep_s * precision[name] + (1 - keep_s) * (state.pop(_H + name) + self.damping + decay)
+
+    def _number(self, step: Step) -> float:
+        return step.clock.images * self.augmentation
+
+    def _precision(self, step: Step) -> Weights:
+        trained = {name: p for name, p in step.model.named_parameters() if p.requires_grad}
+        return {n: step.state.get(_S + n, torch.full_like(p.detach(), self.s_init)) for n, p in trained.items()}

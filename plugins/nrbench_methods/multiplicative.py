@@ -1,0 +1,38 @@
+"""Multiplicative noise on the weights."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+from torch import Tensor
+
+from nrbench import Chance, Method, Perturbation, Step, Weights, displaced_backward
+
+
+class RelativeNoise(Perturbation):
+    """w · z of every parameter, z being standard normal."""
+
+    name: Literal["relative_noise"] = "relative_noise"
+
+    def displacement(self, weights: Weights, *, gradient: Weights | None, chance: Chance) -> Weights:
+        return {
+            name: weight * chance.normal(name, weight.shape).to(weight.dtype)
+            for name, weight in weights.items()
+            if weight.is_floating_point()
+        }
+
+
+class DAMP(Method):
+    """The gradient at w · (1 + σz), of parts of the batch with noise of their own; one pass. Defaults are from memory."""
+
+    name: Literal["damp"] = "damp"
+    paper: ClassVar[str] = (
+        "Trinh et al. 2024, Improving Robustness to Corruptions with Multiplicative Weight Perturbations"
+    )
+
+    sigma: float = Field(default=0.2, ge=0)
+    """The standard deviation, as a share of each weight."""
+    samples: int = Field(default=8, ge=1)
+    """Into how many parts the batch is cut."""
+
+    def backward(self, step: Step) -> Tensor:
+        return displaced_backward(step.scaled(self.sigma), RelativeNoise(), samples=self.samples)

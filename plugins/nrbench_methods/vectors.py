@@ -1,0 +1,45 @@
+"""All weights as one long vector: lengths, products and sums over tensors by name, without a wait for the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from nrbench import Weights
+
+
+def length(tensors: Iterable[Tensor]) -> Tensor:
+    """Return the Euclidean norm over all elements of several tensors, a scalar."""
+    found: Tensor = torch.stack(torch._foreach_norm(list(tensors))).norm()
+    return found
+
+
+def product(first: Weights, second: Weights) -> Tensor:
+    """Return the scalar product of two vectors of the same names, a scalar."""
+    parts = torch._foreach_mul(list(first.values()), [second[name] for name in first])
+    return torch.stack([part.sum() for part in parts]).sum()
+
+
+def times(vector: Weights, factor: Tensor | float) -> dict[str, Tensor]:
+    """Return a vector times a number or a scalar tensor."""
+    return dict(zip(vector, torch._foreach_mul(list(vector.values()), factor), strict=True))
+
+
+def plus(first: Weights, second: Weights, factor: Tensor | float = 1.0) -> dict[str, Tensor]:
+    """Return first + factor · second, for the names of the first."""
+    scaled = times({name: second[name] for name in first}, factor)
+    return dict(zip(first, torch._foreach_add(list(first.values()), list(scaled.values())), strict=True))
+
+
+def ascent(gradient: Weights, rho: float) -> dict[str, Tensor]:
+    """Return the step of length ρ along a gradient; none where there is no gradient."""
+    return times(gradient, rho / (length(gradient.values()) + 1e-12)) if gradient else {}
+
+
+def filter_norms(weight: Tensor) -> Tensor:
+    """Return the Euclidean norm of each filter, an index of the first dimension, or of a whole vector; it broadcasts."""
+    dim = tuple(range(1, weight.ndim)) or None
+    norms: Tensor = torch.linalg.vector_norm(weight, dim=dim, keepdim=dim is not None)
+    return norms
