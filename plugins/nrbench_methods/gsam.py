@@ -46,7 +46,7 @@ class GSAM(Method):
         loss = step.backward(ascent(clean, low + (self.rho - low) * step.clock.lr_factor))
         if self.alpha and clean:
             climbed = step.take_gradient()
-            along = product(clean, climbed) / (product(climbed, climbed) + 1e-24)
+            along = product(clean, climbed) / product(climbed, climbed).clamp_min(1e-30)
             orthogonal = plus(clean, climbed, -along)
             step.put_gradient(plus(climbed, orthogonal, -self.alpha))
         return loss

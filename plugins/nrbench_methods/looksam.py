@@ -35,12 +35,12 @@ class LookSAM(Method):
         clean = step.take_gradient()
         again = {name: step.state[name] for name in clean if name in step.state}
         if again and step.clock.step % self.k:
-            share = self.alpha * length(clean.values()) / (length(again.values()) + 1e-12)
+            share = self.alpha * length(clean.values()) / length(again.values()).clamp_min(1e-30)
             step.put_gradient(plus(clean, again, share))
             return loss
         loss = step.backward(ascent(clean, self.rho))
         if self.k > 1 and clean:
             climbed = {name: p.grad for name, p in step.model.named_parameters() if p.grad is not None}
-            along = product(clean, climbed) / (product(clean, clean) + 1e-24)
+            along = product(clean, climbed) / product(clean, clean).clamp_min(1e-30)
             step.state.update(plus(climbed, times(clean, along), -1.0))
         return loss
