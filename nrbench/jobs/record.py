@@ -143,7 +143,14 @@ class Record:
         if keep is not None and self.training.epochs * size > self.training.recipe.keep_epochs:
             needed = {trained.epoch, *keep(self._record.epochs), *(each.epoch for each in checkpoints)}
             kept = {epoch: sha for epoch, sha in kept.items() if epoch in needed}
-        self._write(self._record.replace(kept=kept, checkpoints=checkpoints, environments=self.environments))
+        self._write(
+            self._record.replace(
+                kept=kept,
+                checkpoints=checkpoints,
+                environments=self.environments,
+                state_models=trained.state_models,
+            )
+        )
 
     def _checkpoints(self, trained: Trained, weights: Weights) -> tuple[CheckpointRecord, ...]:
         """Return the last two checkpoints, one made now if it is time; a training that is through needs none."""

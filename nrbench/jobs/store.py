@@ -61,6 +61,8 @@ class TrainingRecord(Frozen):
     diverged: bool = False
     environments: tuple[Environment, ...] = ()
     """Where its epochs were trained; more than one if it was resumed elsewhere."""
+    state_models: float | None = None
+    """What optimizer and method remember between steps, in sizes of the model's parameters; None in older records."""
     checkpoints: tuple[CheckpointRecord, ...] = ()
     """Where it can go on, the latest last; the one before serves if that is damaged."""
     kept: dict[Annotated[int, Field(ge=0)], str] = Field(default_factory=dict)

@@ -79,6 +79,13 @@ class Trained:
             raise ValueError(f"{wrong[0]} is not finite in what {self.training.method.name} is to be judged with")
         return copies
 
+    @property
+    def state_models(self) -> float:
+        """What optimizer and method remember between steps, in sizes of the model's parameters."""
+        slots = [slot for own in self.optimizer.state.values() for slot in own.values()] if self.optimizer else []
+        kept = [each for each in (*slots, *self.state.everything().values()) if isinstance(each, Tensor)]
+        return sum(each.nbytes for each in kept) / max(sum(p.nbytes for p in self.model.parameters()), 1)
+
     def checkpoint(self, weights: dict[str, Tensor]) -> Checkpoint:
         """Return a copy of everything the rest of the training depends on; `weights` are those to be judged."""
         values: dict[str, Any] = {

@@ -55,6 +55,8 @@ class Forecast(Frozen):
     when there was none of a row; where a plan measures, from a few real steps."""
     made_up: tuple[str, ...] = ()
     """The data sets that are not here, where time was measured on black images of the same shapes and numbers."""
+    epochs: dict[str, int]
+    """How many epochs each method trains, where the budget is of passes; nothing where all train the same."""
     disk_bytes: int | None
     """Room for the weights that stay stored; None when a data set is not there."""
     resolution: float | None
@@ -76,6 +78,11 @@ class Forecast(Frozen):
             yield "cells that failed before", f"{self.failed_cells}"
         if self.shared_trainings:
             yield "shared by several suites", f"{self.shared_trainings} trainings, {self.shared_cells} cells"
+        if self.epochs:
+            by_number: dict[int, list[str]] = {}
+            for method, number in self.epochs.items():
+                by_number.setdefault(number, []).append(method)
+            yield "epochs at equal passes", "; ".join(f"{n}: {_some(who)}" for n, who in by_number.items())
         yield "epochs of forward-backward passes", f"{self.passes:,.0f}"
         if self.probe_passes != 0:
             beside = "unknown" if self.probe_passes is None else f"{self.probe_passes:,.1f}"
@@ -107,7 +114,7 @@ class Forecast(Frozen):
 def forecast(benchmark: Benchmark, plan: Plan, store: Store, data: Path) -> Forecast:
     """Return what is left to do for a plan; nothing is trained, and no memory is taken for weights."""
     labels, networks = benchmark.trainings(), _networks(benchmark, data)
-    spent = {(cost.method, cost.backbone, cost.dataset): cost.seconds for cost in costs(benchmark, store)}
+    spent = {(cost.method, cost.backbone, cost.dataset): cost.seconds / cost.epochs for cost in costs(benchmark, store)}
     ahead = [_ahead(job, store, data, fresh=plan.fresh) for job in plan.jobs]
     rates = [_rate(job, spent.get(labels[job.training.key][:3])) for job in plan.jobs]
     epochs = [epochs_left(job, store.training(job.training.key).record(), fresh=plan.fresh) for job in plan.jobs]
@@ -125,6 +132,12 @@ def forecast(benchmark: Benchmark, plan: Plan, store: Store, data: Path) -> Fore
         probe_passes=_probed(ahead),
         noisy_passes=sum(cell.draws for job in plan.jobs for cell in job.cells if cell.noise.random),
         seconds=_seconds(ahead, rates),
+        epochs={
+            labels.method: training.epochs
+            for part in benchmark.parts
+            if part.recipe.budget == "passes"
+            for labels, training in part.own_trainings.items()
+        },
         disk_bytes=None
         if networks is None
         else _disk([job for job, n in zip(plan.jobs, epochs, strict=True) if n], networks),
@@ -144,10 +157,10 @@ def _ahead(job: Job, store: Store, data: Path, *, fresh: bool) -> tuple[Left, in
     return left(job, store.training(training.key).record(), sizes, fresh=fresh), sizes["train"]
 
 
-def _rate(job: Job, spent: float | None) -> float | None:
-    """Return the seconds of a forward-backward pass over the training images, where a training of the row took so long."""
-    passes = job.training.epochs * job.training.method.planned_passes()
-    return None if spent is None else spent / passes if passes else 0.0
+def _rate(job: Job, epoch: float | None) -> float | None:
+    """Return the seconds of a forward-backward pass over the training images, where an epoch of the row took so long."""
+    passes = job.training.method.planned_passes() if job.training.epochs else 0.0
+    return 0.0 if not passes else None if epoch is None else epoch / passes
 
 
 def _probed(ahead: Sequence[tuple[Left, int] | None]) -> float | None:
@@ -170,6 +183,10 @@ def _sizes(dataset: Dataset, held_out: float, data: Path) -> dict[str, int]:
     splits = load_splits(dataset, data)
     kept_images, validation = splits.held_out(held_out, dataset.fingerprint)
     return {"train": len(kept_images), "validation": len(validation), "test": len(splits.test)}
+
+
+def _some(labels: Sequence[str]) -> str:
+    return ", ".join(labels) if len(labels) < 5 else f"{', '.join(labels[:3])} and {len(labels) - 3} more"
 
 
 def _seeds(benchmark: Benchmark) -> str:

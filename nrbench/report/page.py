@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from itertools import chain
 
 from nrbench.base.errors import printable
 from nrbench.board.growing import Growth
@@ -18,6 +19,7 @@ from nrbench.jobs.store import Store
 from nrbench.report.asked_figures import asked_figures, made, views
 from nrbench.report.asked_tables import asked_table
 from nrbench.report.claim_sheets import claim_sheets
+from nrbench.report.cost import Cost, cost_sheets, costs
 from nrbench.report.details import configuration, every_row
 from nrbench.report.figures import figures
 from nrbench.report.lead import lead_sheet, ranking_parts, sentences
@@ -61,6 +63,8 @@ class Page:
     chapters: tuple[Chapter, ...]
     citation: str
     """How to cite the numbers."""
+    costs: tuple[Cost, ...] = ()
+    """What the trainings cost where they ran; times are among it, which no format shows."""
     notes: tuple[str, ...] = (EXPLANATION, SCOPE)
 
     @property
@@ -88,7 +92,7 @@ class Page:
 
 def page_of(board: Leaderboard, benchmark: Benchmark, store: Store) -> Page:
     """Return the page of a leaderboard; what is shown of trainings and of single draws is read from the store."""
-    asked = [asked_table(table) for table in board.tables]
+    asked, spent = [asked_table(table) for table in board.tables], costs(benchmark, store)
     claims = list(claim_sheets(board.claims))
     whole = [part for part in benchmark.parts if not part.tables]
     plain = [sheet for part in whole for sheet in _method_sheets(board, part)]
@@ -99,7 +103,7 @@ def page_of(board: Leaderboard, benchmark: Benchmark, store: Store) -> Page:
         "Accuracy": [*asked, *plain],
         "Claims": claims,
         "Ranking": (part for ranking in board.rankings for part in ranking_parts(ranking)),
-        "Beside accuracy": _sections(board, benchmark, store),
+        "Beside accuracy": chain(_sections(board, benchmark, store), cost_sheets(spent)),
         "Training": training_curves(benchmark, store),
         "Every row": every_row(board, store),
         "Configuration": configuration(benchmark),
@@ -114,6 +118,7 @@ def page_of(board: Leaderboard, benchmark: Benchmark, store: Store) -> Page:
         facts=tuple(_facts(board, benchmark)),
         chapters=tuple(chapter for chapter in made if chapter.parts),
         citation=_citation(board, benchmark),
+        costs=tuple(spent),
     )
 
 
@@ -163,7 +168,8 @@ def _failures(board: Leaderboard) -> list[str]:
 
 def _facts(board: Leaderboard, benchmark: Benchmark) -> Iterator[str]:
     for part in benchmark.parts:
-        yield f"{part.name}: {part.seed_count} training seeds, {part.draws} noise draws, {part.recipe.epochs} epochs."
+        budget = "" if part.recipe.budget == "epochs" else " of SGD, or as many passes"
+        yield f"{part.name}: {part.seed_count} training seeds, {part.draws} noise draws, {part.recipe.epochs} epochs{budget}."
     if board.growth is not None:
         yield from _growth(board.growth)
     environments = "; ".join(

@@ -11,7 +11,6 @@ from nrbench.base.errors import escaped
 from nrbench.board.leaderboard import Leaderboard
 from nrbench.jobs.plan import FAILURES
 from nrbench.jobs.store import Store
-from nrbench.report.cost import costs
 from nrbench.report.csv import csv_text, probes_csv_text, wide_csv_text
 from nrbench.report.details import failures_text
 from nrbench.report.html import html_page
@@ -41,7 +40,7 @@ def write_reports(board: Leaderboard, suite: Benchmark, store: Store, folder: Pa
     contents["leaderboard.html"] = html_page(page, contents).encode()
     if probed := probes_csv_text(suite, store):
         contents["probes.csv"] = probed.encode()
-    measured = [cost.model_dump(mode="json") for cost in costs(suite, store)]
+    measured = [cost.model_dump(mode="json") for cost in page.costs]
     contents["cost.json"] = escaped(canonical_json({"schema": 1, "rows": measured})).encode() + b"\n"
     if failures := failures_text(board, store):
         contents[FAILURES] = failures.encode(errors="backslashreplace")

@@ -95,6 +95,10 @@ def contradictions(suite: Suite, root: Node) -> Iterator[Problem]:
             path = ("methods", label)
             message = f"there are weights for {method.seeds} of {suite.seed_count} seeds"
             yield Problem(root.locate(path), dotted(path), message, "give a file for each, or ask for fewer")
+        try:
+            suite.recipe.for_method(method)
+        except Exception as error:  # whatever a method of somebody else's says of its passes
+            yield Problem(root.locate(("methods", label)), dotted(("methods", label)), str(error))
     if not any(suite.recipe.lr_schedule(number / LOOKED_AT) for number in range(LOOKED_AT)):
         mark = root.locate(("recipe", "lr_schedule"))
         yield Problem(

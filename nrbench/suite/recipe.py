@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Annotated, Literal
 
 import torch
 from pydantic import Field, field_validator
 
 from nrbench.base.component import ADDED_LATER, NOT_IN_KEY, Frozen
+from nrbench.families.method import Method
 from nrbench.families.optimizer import Optimizer, Sgd
 from nrbench.families.schedule import Cosine, Schedule
 from nrbench.families.step import BatchNormStatistics
@@ -18,6 +20,9 @@ class Recipe(Frozen):
 
     epochs: int = Field(default=200, ge=0)
     """Passes over the training images."""
+    budget: Annotated[Literal["epochs", "passes"], ADDED_LATER] = "epochs"
+    """What is equal for all methods: the epochs, or the forward-backward passes of so many epochs of SGD, so that SAM trains
+    for half as many."""
     batch_size: int = Field(default=128, ge=2)
     """Images in a step; the last batch of an epoch may have fewer, or one more: a last image alone joins the one before."""
     evaluation_batch: int = Field(default=500, ge=1)
@@ -62,6 +67,23 @@ class Recipe(Frozen):
     def _stands_by_itself(cls, schedule: Schedule) -> Schedule:
         schedule(0.0)
         return schedule
+
+    def for_method(self, method: Method) -> Recipe:
+        """Return the recipe with as many epochs as its budget allows a method, by the passes that it plans.
+
+        Raise `ValueError` where that is none, or nobody can say. A method that does not train has no epochs anyway.
+        """
+        if self.budget == "epochs" or not method.trains:
+            return self.replace(budget="epochs")
+        passes = method.planned_passes()
+        if not 0 < passes < inf:
+            raise ValueError(f"a budget of passes needs to know what a step costs, and it plans {passes:g} passes")
+        epochs = int(self.epochs / passes + 1e-9)
+        if self.epochs and not epochs:
+            raise ValueError(
+                f"a budget of {self.epochs} epochs' passes is less than one epoch of {passes:g} passes a step"
+            )
+        return self.replace(budget="epochs", epochs=epochs)
 
     def for_device(self, device: torch.device) -> Recipe:
         """Return the recipe with `precision: auto` made concrete for a device."""

@@ -266,8 +266,9 @@ class Suite(Benchmark):
     def own_trainings(self) -> Mapping[TrainingLabels, Training]:
         """Every training by its labels: the one place that says which there are."""
         sections = product(self.datasets.items(), self.backbones.items(), self.methods.items(), range(self.seed_count))
+        recipes = {label: self.recipe.for_method(method) for label, method in self.methods.items()}
         return {
-            TrainingLabels(method, backbone, dataset, seed): Training(data, network, way, self.recipe, seed)
+            TrainingLabels(method, backbone, dataset, seed): Training(data, network, way, recipes[method], seed)
             for (dataset, data), (backbone, network), (method, way), seed in sections
         }
 

@@ -7,6 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from nrbench import Method, Step, Weights
+from nrbench_methods.vectors import passes_in_parts
 
 _S, _G, _H = "s of ", "mean gradient of ", "h of "
 
@@ -42,7 +43,7 @@ class BSAM(Method):
     """Into how many parts the batch is cut; fewer where a part would have fewer images than a pass takes."""
 
     def planned_passes(self) -> float:
-        return 2.0
+        return 1 + passes_in_parts(self.parts)
 
     def backward(self, step: Step) -> Tensor:
         precision = self._precision(step)

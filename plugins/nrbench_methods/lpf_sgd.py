@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from nrbench import Chance, Method, Perturbation, Step, Weights, displaced_backward
-from nrbench_methods.vectors import filter_norms
+from nrbench_methods.vectors import filter_norms, passes_in_parts
 
 
 class FilterNoise(Perturbation):
@@ -42,6 +42,9 @@ class LPFSGD(Method):
     """M: into how many parts the batch is cut."""
     increase: float = Field(default=1.0, ge=0)
     """α: by how much γ grows in the course of the training, γ₀ · (1 + (α - 1) · ½(1 - cos πt/T)); 15 to 35 in the paper."""
+
+    def planned_passes(self) -> float:
+        return passes_in_parts(self.samples)
 
     def backward(self, step: Step) -> Tensor:
         scaled = step.scaled(increased(self.increase, step.progress))

@@ -6,6 +6,7 @@ from pydantic import Field
 from torch import Tensor
 
 from nrbench import Chance, Method, Perturbation, Step, Weights, displaced_backward
+from nrbench_methods.vectors import passes_in_parts
 
 
 class RelativeNoise(Perturbation):
@@ -33,6 +34,9 @@ class DAMP(Method):
     """The standard deviation, as a share of each weight."""
     samples: int = Field(default=8, ge=1)
     """Into how many parts the batch is cut."""
+
+    def planned_passes(self) -> float:
+        return passes_in_parts(self.samples)
 
     def backward(self, step: Step) -> Tensor:
         return displaced_backward(step.scaled(self.sigma), RelativeNoise(), samples=self.samples)

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import field_validator
 from torch import Tensor
 
-from nrbench import Method, Schedule, State, Step, Weights, is_rampable
+from nrbench import Clock, Method, Schedule, State, Step, Weights, is_rampable
 
 
 class Ramped(Method):
@@ -36,7 +36,8 @@ class Ramped(Method):
         return self.method.backward(self._scaled(step))
 
     def planned_passes(self) -> float:
-        return self.method.planned_passes()
+        on = sum(self.schedule.factor_at(Clock(step, total=1000)) > 0 for step in range(1000)) / 1000
+        return on * self.method.planned_passes() + 1 - on
 
     def update(self, step: Step) -> None:
         self.method.update(self._scaled(step))

@@ -6,6 +6,7 @@ from pydantic import Field
 from torch import Tensor
 
 from nrbench import Method, NoiseModel, Step, displaced_backward
+from nrbench_methods.vectors import passes_in_parts
 from nrbench_noise import Gaussian
 
 
@@ -22,6 +23,9 @@ class RWP(Method):
     """The distribution, at unit strength: by default Gaussian in units of each filter's largest weight."""
     samples: int = Field(default=1, ge=1)
     """Into how many parts the batch is cut, each of which meets noise of its own; with BatchNorm of two images at least."""
+
+    def planned_passes(self) -> float:
+        return passes_in_parts(self.samples)
 
     def backward(self, step: Step) -> Tensor:
         return displaced_backward(step.scaled(self.sigma), self.noise, samples=self.samples)

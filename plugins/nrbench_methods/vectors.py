@@ -43,3 +43,8 @@ def filter_norms(weight: Tensor) -> Tensor:
     dim = tuple(range(1, weight.ndim)) or None
     norms: Tensor = torch.linalg.vector_norm(weight, dim=dim, keepdim=dim is not None)
     return norms
+
+
+def passes_in_parts(parts: int) -> float:
+    """Return what a pass over a batch in parts is planned with: BatchNorm's statistics need another forward pass."""
+    return 1.0 if parts == 1 else 1 + 1 / 3
