@@ -5,14 +5,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from bisect import bisect_right
 from math import cos, pi, prod
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from nrbench.base.component import Component
-
-if TYPE_CHECKING:
-    from nrbench.families.step import Clock
+from nrbench.families.step import Clock
 
 _PAPER = "Incorruptible Neural Networks (ICLR 2026 submission), section 5.2: dynamic perturbation schedules"
 
@@ -124,7 +122,15 @@ class Falling(Schedule):
     name: Literal["falling"] = "falling"
 
     of: Schedule = Linear()
-    """What it is 1 less of; a schedule between 0 and 1."""
+    """What it is 1 less of; a schedule that stays between 0 and 1."""
+
+    @field_validator("of")
+    @classmethod
+    def _stays_below(cls, of: Schedule) -> Schedule:
+        places = (Clock(step, total=1000) for step in range(1000))
+        if highest := max((factor for place in places if (factor := of.factor_at(place)) > 1), default=0):
+            raise ValueError(f"1 less a factor of {highest:g} is below 0")
+        return of
 
     def __call__(self, progress: float) -> float:
         return 1.0 - self.of(progress)

@@ -14,7 +14,7 @@ from nrbench.suite.suite import Benchmark
 CLOSE = 0.02
 """By how much of themselves measured passes may differ from planned ones; beyond that the row says so."""
 NOTE = (
-    "Passes are forward and backward over a batch, for a training step; a forward pass alone is a third of one. State is what "
+    "Passes are forward and backward over a batch, for a training step; a forward pass is a third of one. State is what "
     "optimizer and method remember from step to step, in sizes of the weights: momentum is 1."
 )
 

@@ -48,7 +48,7 @@ class MRWP(Method):
 
 
 class MARWP(MRWP):
-    """The same with noise that is smaller where past gradients were large."""
+    """`m_rwp` with noise that is smaller where past gradients were large, as `arwp` has it; two passes."""
 
     name: Literal["m_arwp"] = "m_arwp"  # type: ignore[assignment]
     paper: ClassVar[str] = (

@@ -23,7 +23,10 @@ class RelativeNoise(Perturbation):
 
 
 class DAMP(Method):
-    """The gradient at w · (1 + σz), of parts of the batch with noise of their own; one pass. Defaults are from memory."""
+    """The gradient at w · (1 + σz), of parts of the batch with noise of their own; one pass.
+
+    The defaults are from memory of the paper.
+    """
 
     name: Literal["damp"] = "damp"
     paper: ClassVar[str] = (

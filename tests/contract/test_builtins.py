@@ -38,7 +38,19 @@ from nrbench import (
 from nrbench.base.component import families
 from nrbench.families.executor import Serial
 from nrbench.families.optimizer import AdamW, Sgd
-from nrbench.families.schedule import Constant, Cosine, Linear, OffToOn, Product, Quadratic
+from nrbench.families.schedule import (
+    Between,
+    Constant,
+    Cosine,
+    CosineRamp,
+    Falling,
+    LearningRate,
+    Linear,
+    OffToOn,
+    Product,
+    Quadratic,
+    Steps,
+)
 from nrbench.families.selection import BestEpoch, Last
 from nrbench.jobs.processes import Processes
 from nrbench.report.plots import Bars, BestOfGroups, Curve, Scatter, Trajectory
@@ -72,6 +84,7 @@ from nrbench_probes import (
 )
 from nrbench_ray import Ray
 from nrbench_tensorboard import TensorBoard
+from tests.plugins.test_methods_related import EVERY
 
 DEVICE = DeviceProfile.model_validate(
     {
@@ -88,6 +101,7 @@ BUILTINS: list[Component] = [
     NoiseInjection(noise=DEVICE),
     Ramped(method=SAM(rho=0.1), schedule=Quadratic()),
     Ramped(method=RWP(sigma=0.1), schedule=OffToOn()),
+    *EVERY.values(),
     NoNoise(),
     Gaussian(sigma=0.1),
     Laplace(b=0.1),
@@ -131,6 +145,11 @@ BUILTINS: list[Component] = [
     OffToOn(),
     Cosine(),
     Product(of=(Linear(until=0.1), Cosine())),
+    CosineRamp(until=0.3),
+    Steps(at=(0.3, 0.6), factors=(0.0, 1.0, 0.5)),
+    Between(low=1.0, high=0.2, of=Quadratic()),
+    Falling(of=Product(of=(Linear(), LearningRate()))),
+    LearningRate(),
     Last(),
     BestEpoch(),
     Differences(),

@@ -324,7 +324,7 @@ def test_what_is_not_trained_is_not_judged(how: str, message: str) -> None:
 def test_a_learning_rate_of_zero_is_told() -> None:
     """A schedule that is 0 in every step would train nothing."""
     with pytest.raises(ValueError, match="the learning rate is 0 in every step"):
-        final(training(lr_schedule=Product(of=(Constant(), OffToOn(until=1.0)))))
+        final(training(lr_schedule=Product(of=(Constant(), OffToOn(until=0.9999)))))
 
 
 def test_weights_are_written_where_the_network_has_them() -> None:

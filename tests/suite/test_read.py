@@ -376,6 +376,28 @@ def test_one_training_for_all_noise_and_selections(tiny: Suite) -> None:
     assert [len(cells) for cells in by_training.values()] == [6, 6, 6, 6]
 
 
+def test_a_budget_of_passes(write_suite: Write, registry: Registry) -> None:
+    """Methods train as many epochs as their planned passes allow, under the key that so many epochs have without a budget."""
+    text = TINY.replace(
+        "  RWP: {name: rwp, sigma: 0.1}\n", "  RWP: {name: rwp}\n  SAM: {name: sam}\n  ESAM: {name: esam}\n"
+    )
+    equal = load_suite(write_suite(text), registry, settings=["recipe={epochs: 8, budget: passes}"])
+    epochs = {labels.method: training.epochs for labels, training in equal.own_trainings.items()}  # type: ignore[attr-defined]
+    assert epochs == {"SGD": 8, "RWP": 8, "SAM": 4, "ESAM": 4}  # 8 ÷ 1⅚ is 4.4
+    plain = load_suite(write_suite(text), registry, settings=["recipe.epochs=4"])
+    shared = set(equal.trainings()) & set(plain.trainings())
+    assert {equal.trainings()[key].method for key in shared} == {"SAM", "ESAM"}
+    for settings, expected in (
+        (
+            ["recipe={epochs: 1, budget: passes}"],
+            "a budget of 1 epochs' passes is less than one epoch of 2 passes a step",
+        ),
+        (["recipe.budget=steps"], "epochs"),
+    ):
+        with pytest.raises(SuiteError, match=expected):
+            load_suite(write_suite(text), registry, settings=settings)
+
+
 def test_a_lock_is_the_suite(tiny: Suite, tmp_path: Path, registry: Registry) -> None:
     """What was resolved is written down and read again as an equal suite."""
     path = tmp_path / "suite.lock.json"

@@ -80,6 +80,19 @@ def test_weights_and_layers_are_compared_too(
     assert "no layer is called 'nowhere'" in found
 
 
+def test_a_teacher_of_another_network_is_found(
+    write_suite: Callable[..., Path], registry: Registry, tmp_path: Path
+) -> None:
+    """A teacher's file that is not of the suite's network is an error at its method's line, also where a wrapper is around it."""
+    save_file({"a.weight": torch.zeros(2, 2)}, tmp_path / "w.safetensors")
+    taught = "{name: clipped, method: {name: noisy_machines, teacher: w.safetensors}}"
+    text = SUITE.replace("NET", "{name: mlp, hidden: [4]}").replace("SGD: {name: sgd}", f"taught: {taught}")
+    found = message(write_suite, registry, text)
+    assert "suite.yaml:7:" in found
+    assert "its teacher is no network of net on images" in found
+    assert "1 unknown: a.weight" in found
+
+
 def test_unreadable_data_are_found(write_suite: Callable[..., Path], registry: Registry, tmp_path: Path) -> None:
     """An archive that lacks an array is an error of the suite, at the line of its data set."""
     np.savez(tmp_path / "own.npz", train_images=np.zeros((4, 8, 8), np.uint8))
