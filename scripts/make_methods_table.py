@@ -27,16 +27,16 @@ AROUND = (Ramped, Averaged, Clipped)
 INTRODUCTION = """\
 # Methods
 
-What comes with nrbench; made from the classes by `scripts/make_methods_table.py`. `nrbench show NAME` describes one with all of
-its fields, [write a method](write-a-method.md) shows how another is written.
+What comes with nrbench; made from the classes by `scripts/make_methods_table.py`. `nrbench show NAME` describes one with all
+of its fields, [write a method](write-a-method.md) shows how another is written.
 
-- *Passes* are forward and backward over a batch, for each step, as planned; what was made is on every board, and a row that
-  differs by more than 2 % says so. A forward pass alone is a third of one. `recipe: {budget: passes}` trains every method for as
-  many epochs as its passes allow. A batch in parts needs a third more where there is BatchNorm.
+- *Passes* are forward and backward over a batch, for each step, as planned; what was made is on every board, where a row that
+  differs by more than 2 % says so. A forward pass alone is a third of one. `recipe: {budget: passes}` trains every method for
+  as many epochs as its passes allow. A batch in parts needs a third more where there is BatchNorm.
 - *State* is what the method remembers from step to step, in sizes of the model, as measured; momentum is another 1.
-- *Compared with* says what the method is held against, and the largest difference of a weight after eight steps in float64 with
-  momentum and weight decay, with and without BatchNorm: *written out* is a loop over one long vector of weights in plain torch
-  that follows the paper's order of operations (`tests/plugins/method_oracles.py`).
+- *Compared with* says what the method is held against, and the largest difference of a weight after eight steps in float64
+  with momentum and weight decay, with and without BatchNorm: *written out* is a loop over one long vector of weights in plain
+  torch that follows the paper's order of operations (`tests/plugins/method_oracles.py`).
 - At strength 0 a method that can be `ramped` is SGD bit for bit in one pass; `bsam`, `entropy_sgd`, `noisy_machines` and
   `trained` cannot.
 
