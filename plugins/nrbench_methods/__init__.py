@@ -10,6 +10,7 @@ from nrbench_methods.averaged import Averaged
 from nrbench_methods.awp import AWP
 from nrbench_methods.bsam import BSAM
 from nrbench_methods.clipped import Clipped
+from nrbench_methods.damp import DAMP
 from nrbench_methods.entropy_sgd import EntropySGD
 from nrbench_methods.esam import ESAM
 from nrbench_methods.fisher_sam import FisherSAM
@@ -20,7 +21,6 @@ from nrbench_methods.hardware_aware import HardwareAware
 from nrbench_methods.looksam import LookSAM
 from nrbench_methods.lpf_sgd import LPFSGD
 from nrbench_methods.m_rwp import MARWP, MRWP
-from nrbench_methods.multiplicative import DAMP
 from nrbench_methods.noise_injection import NoiseInjection
 from nrbench_methods.noisy_machines import NoisyMachines
 from nrbench_methods.ramped import Ramped
