@@ -26,7 +26,7 @@ ORDER = {
     "expected verify clean doctor",
     "board": "leading tables ranking rows series claims growing sheets leaderboard comparison",
     "report": "pictures csv drawing cost asked_tables claim_sheets figures lead sections quantity plots surfaces asked_figures training details page markdown latex html "
-    "terminal write forecast landscape runner components",
+    "terminal write again forecast landscape runner components",
     "share": "bundle study submit merge site",
     "cli": "completion console options signals progress arguments run plan status report validate ls show schema judge bench "
     "export landscape compare verify submit merge site clean import_ new doctor main",
