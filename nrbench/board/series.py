@@ -27,11 +27,16 @@ def stored_epochs(suite: Suite, store: Store) -> dict[tuple[Network, str], Seeds
 def series_of(suite: Suite, store: Store) -> Iterator[Series]:
     """Yield the training loss, of the probe of no name, and all that the probes of a suite measured, in their order."""
     epochs = stored_epochs(suite, store)
+    total = {
+        ((labels.backbone, labels.dataset), labels.method): training.epochs
+        for labels, training in suite.own_trainings.items()
+    }
     for ((backbone, dataset), method), seeds in epochs.items():
         at, values = whole([[epoch.loss for epoch in each] for each in seeds])
         if at:
             labels = {"method": method, "backbone": backbone, "dataset": dataset}
-            yield Series(probe="", number="loss", total=suite.recipe.epochs, epochs=at, by_seed=values, **labels)
+            whole_training = total[(backbone, dataset), method]
+            yield Series(probe="", number="loss", total=whole_training, epochs=at, by_seed=values, **labels)
     for label, probe in suite.probes.items():
         for ((backbone, dataset), method), seeds in epochs.items():
             measured = [[epoch.measured.get(probe.fingerprint, {}) for epoch in each] for each in seeds]
@@ -39,7 +44,8 @@ def series_of(suite: Suite, store: Store) -> Iterator[Series]:
                 at, values = whole([[numbers.get(number) for numbers in each] for each in measured])
                 if at:
                     labels = {"probe": label, "method": method, "backbone": backbone, "dataset": dataset}
-                    yield Series(number=number, total=suite.recipe.epochs, epochs=at, by_seed=values, **labels)
+                    whole_training = total[(backbone, dataset), method]
+                    yield Series(number=number, total=whole_training, epochs=at, by_seed=values, **labels)
 
 
 def whole(seeds: Sequence[Sequence[float | None]]) -> tuple[tuple[int, ...], tuple[tuple[float, ...], ...]]:

@@ -124,19 +124,22 @@ class Falling(Schedule):
     of: Schedule = Linear()
     """What it is 1 less of; a schedule that stays between 0 and 1."""
 
-    @field_validator("of")
-    @classmethod
-    def _stays_below(cls, of: Schedule) -> Schedule:
-        places = (Clock(step, total=1000) for step in range(1000))
-        if highest := max((factor for place in places if (factor := of.factor_at(place)) > 1), default=0):
-            raise ValueError(f"1 less a factor of {highest:g} is below 0")
-        return of
+    @model_validator(mode="after")
+    def _stays_above(self) -> Self:
+        for step in range(1000):
+            self.factor_at(Clock(step, total=1000))
+        return self
 
     def __call__(self, progress: float) -> float:
-        return 1.0 - self.of(progress)
+        return self._below(self.of(progress))
 
     def factor_at(self, clock: Clock) -> float:
-        return 1.0 - self.of.factor_at(clock)
+        return self._below(self.of.factor_at(clock))
+
+    def _below(self, factor: float) -> float:
+        if factor > 1:
+            raise ValueError(f"1 less a factor of {factor:g} is below 0")
+        return 1.0 - factor
 
 
 class Steps(Schedule):

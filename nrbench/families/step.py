@@ -185,6 +185,17 @@ class Step:
         self._passes.statistics_updated |= self._updates_statistics(clean=self._is_clean(delta, fixed), whole=whole)
         return total
 
+    def backward_each(self) -> Tensor:
+        """Add ∇L(w) to each `.grad` and return the loss of each image, detached: float tensor (batch,)."""
+        sizes, found = self._sizes(len(self.labels)), []
+        for x, y in zip(torch.split(self.images, sizes), torch.split(self.labels, sizes), strict=True):
+            losses = self.criterion(self._forward(NONE, x, False, whole=True), y, reduction="none")
+            (losses.sum() / len(self.labels)).backward()  # type: ignore[no-untyped-call]
+            found.append(losses.detach())
+        self._passes.made += 1
+        self._passes.statistics_updated |= self._updates_statistics(clean=True, whole=True)
+        return torch.cat(found)
+
     def losses(self, delta: Weights = NONE, *, rows: Rows = None, fixed: bool = False) -> Tensor:
         """Return the loss of each of those images at w + strength · δ, with its graph: float tensor (rows,).
 

@@ -29,8 +29,11 @@ class Cost(Frozen):
     backbone: str
     dataset: str
     seconds: float
-    """For the training steps."""
+    """For the training steps of the epochs that were made."""
+    epoch_seconds: float
+    """For those of an epoch."""
     epochs: int
+    """Of a whole training."""
     passes: float
     """Forward-backward passes of a step, as they were made."""
     planned: float
@@ -65,6 +68,7 @@ def _cost(
         backbone=backbone,
         dataset=dataset,
         seconds=mean(sum(epoch.seconds for epoch in record.epochs) for _, record in trained),
+        epoch_seconds=mean(mean(epoch.seconds for epoch in record.epochs) for _, record in trained),
         epochs=epochs,
         passes=mean(mean(epoch.passes_per_step for epoch in record.epochs) for _, record in trained),
         planned=trained[0][0].method.planned_passes(),

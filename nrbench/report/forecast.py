@@ -114,7 +114,7 @@ class Forecast(Frozen):
 def forecast(benchmark: Benchmark, plan: Plan, store: Store, data: Path) -> Forecast:
     """Return what is left to do for a plan; nothing is trained, and no memory is taken for weights."""
     labels, networks = benchmark.trainings(), _networks(benchmark, data)
-    spent = {(cost.method, cost.backbone, cost.dataset): cost.seconds / cost.epochs for cost in costs(benchmark, store)}
+    spent = {(cost.method, cost.backbone, cost.dataset): cost.epoch_seconds for cost in costs(benchmark, store)}
     ahead = [_ahead(job, store, data, fresh=plan.fresh) for job in plan.jobs]
     rates = [_rate(job, spent.get(labels[job.training.key][:3])) for job in plan.jobs]
     epochs = [epochs_left(job, store.training(job.training.key).record(), fresh=plan.fresh) for job in plan.jobs]

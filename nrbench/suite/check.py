@@ -96,6 +96,7 @@ def contradictions(suite: Suite, root: Node) -> Iterator[Problem]:
             message = f"there are weights for {method.seeds} of {suite.seed_count} seeds"
             yield Problem(root.locate(path), dotted(path), message, "give a file for each, or ask for fewer")
         try:
+            method.planned_passes()
             suite.recipe.for_method(method)
         except Exception as error:  # whatever a method of somebody else's says of its passes
             yield Problem(root.locate(("methods", label)), dotted(("methods", label)), str(error))

@@ -17,6 +17,7 @@ from nrbench.base.errors import DataError, Mark, Problem, SuiteError, did_you_me
 from nrbench.families.registry import Registry
 from nrbench.suite.check import contradictions, figure_problems, table_problems
 from nrbench.suite.layers import Layers, layered
+from nrbench.suite.recipe import Recipe
 from nrbench.suite.suite import SECTIONS, Benchmark, Collection, Suite
 from nrbench.suite.sweeps import count, sweeps, variants
 from nrbench.suite.trial import problems as trial_problems
@@ -84,15 +85,24 @@ def _collisions(suites: Sequence[Suite], index: int, marks: Sequence[Mark]) -> I
                 message = f"{label!r} is not the same in {suite.name} as in {other.name}: name in one what differs"
                 yield Problem(mark, f"include.{index}.{section}", message)
         if suite.recipe != other.recipe:
-            shared = [labels for labels in _trained(suite) if labels in set(_trained(other))]
+            theirs = set(_trained(other))
+            shared = [
+                labels
+                for labels in _trained(suite)
+                if labels in theirs and _recipe(suite, labels) != _recipe(other, labels)
+            ]
             if shared:
-                what = ", ".join(shared[0])
+                what = ", ".join(min(shared))
                 message = f"{suite.name} trains {what} by another recipe than {other.name}: name in one what differs"
                 yield Problem(mark, f"include.{index}.recipe", message)
 
 
 def _trained(suite: Suite) -> Iterator[tuple[str, str, str]]:
     return product(suite.methods, suite.backbones, suite.datasets)
+
+
+def _recipe(suite: Suite, labels: tuple[str, str, str]) -> Recipe:
+    return suite.recipe.for_method(suite.methods[labels[0]])
 
 
 def written_component(text: str, origin: str) -> Node:

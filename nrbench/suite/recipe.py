@@ -75,6 +75,10 @@ class Recipe(Frozen):
         """
         if self.budget == "epochs" or not method.trains:
             return self.replace(budget="epochs")
+        if self.bn_statistics != "first":
+            raise ValueError(
+                f"a budget of passes counts with bn_statistics: first; {self.bn_statistics} adds a pass to some methods"
+            )
         passes = method.planned_passes()
         if not 0 < passes < inf:
             raise ValueError(f"a budget of passes needs to know what a step costs, and it plans {passes:g} passes")

@@ -14,8 +14,9 @@ _COUNT, _MEAN = "count", "mean of "
 class Averaged(Method):
     """Any method that is judged by an average of its weights, for which BatchNorm's statistics are estimated anew.
 
-    `swa` is the mean of the weights at the ends of epochs (Izmailov et al. 2018), `ema` a running mean of those after
-    every step. Before the average begins, the method is judged by its own weights.
+    `swa` is the mean of the weights at the ends of epochs (Izmailov et al. 2018), `ema` a running mean of those after each
+    step. Before the average begins, at the last step at the latest, the method is judged by its own weights. Where a method
+    is judged by others than its network's, it is those that are averaged.
     """
 
     name: Literal["averaged"] = "averaged"
@@ -41,11 +42,13 @@ class Averaged(Method):
         self.method.update(step.within("method"))
         clock, state = step.clock, step.state
         ends = (clock.step + 1) % clock.steps_per_epoch == 0
-        if step.progress < self.start or (self.mean == "swa" and not ends):
+        late = step.progress >= self.start or clock.step + 1 == clock.total
+        if not late or (self.mean == "swa" and not ends):
             return
         count = state[_COUNT] = state.get(_COUNT, 0) + 1
         share = 1 / count if self.mean == "swa" or count == 1 else 1 - self.decay
-        for name, weight in step.weights().items():
+        judged = self.method.evaluation_weights(step.within("method").state) or {}
+        for name, weight in {**step.weights(), **judged}.items():
             before = state.get(_MEAN + name)
             state[_MEAN + name] = weight.clone() if before is None else torch.lerp(before, weight, share)
 

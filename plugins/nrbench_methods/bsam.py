@@ -1,13 +1,13 @@
 """Bayes SAM."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from nrbench import Method, Step, Weights
-from nrbench_methods.vectors import passes_in_parts
+from nrbench_methods.vectors import passes_in_parts, plus
 
 _S, _G, _H = "s of ", "mean gradient of ", "h of "
 
@@ -29,7 +29,7 @@ class BSAM(Method):
     """The length of the ascent, which 1/s multiplies."""
     alpha: float = Field(default=0.5, gt=0)
     """The learning rate at the start."""
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
     """The shares of m and s that a step keeps."""
     prior_precision: float = Field(default=40.0, ge=0)
     """The precision of the prior, which is weight decay times N."""
@@ -42,6 +42,12 @@ class BSAM(Method):
     parts: int = Field(default=8, ge=1)
     """Into how many parts the batch is cut; fewer where a part would have fewer images than a pass takes."""
 
+    @model_validator(mode="after")
+    def _moves_itself(self) -> Self:
+        if self.optimizer is not None:
+            raise ValueError("its optimizer is a part of it: say alpha, betas and prior_precision")
+        return self
+
     def planned_passes(self) -> float:
         return 1 + passes_in_parts(self.parts)
 
@@ -49,7 +55,8 @@ class BSAM(Method):
         precision = self._precision(step)
         size, number = len(step.labels), self._number(step)
         parts = max(min(self.parts, size // step.fewest), 1)
-        loss, sums = torch.zeros((), device=step.labels.device), dict[str, Tensor]()
+        loss = torch.zeros((), device=step.labels.device)
+        sums: dict[str, Tensor] = {}
         h: dict[str, Tensor] = {}
         for part in range(parts):
             rows, share = slice(size * part // parts, size * (part + 1) // parts), 1 / parts
@@ -62,7 +69,7 @@ class BSAM(Method):
             climbed = step.take_gradient()
             for name, g in found.items():
                 h[name] = h.get(name, 0) + share * precision[name].sqrt() * g.abs()
-                sums[name] = sums.get(name, 0) + share * climbed[name]
+            sums = plus(sums, climbed, share)
         step.put_gradient(sums)
         step.state.update({_H + name: each for name, each in h.items()})  # until the update
         return loss

@@ -10,9 +10,10 @@ from nrbench import Method, State, Step, Weights
 
 
 class Clipped(Method):
-    """Any method whose stored weights are held to k standard deviations of their layer after each step.
+    """Any method whose stored weights are held to k standard deviations of their layer, around 0, after each step.
 
     Noise in units of the largest weight shrinks with it, so a method is compared fairly with those that make it small.
+    Frozen layers stay as they are; what the method is judged by, such as an average, is held too.
     """
 
     name: Literal["clipped"] = "clipped"
@@ -33,14 +34,16 @@ class Clipped(Method):
 
     def update(self, step: Step) -> None:
         self.method.update(step.within("method"))
-        hold(step, self.deviations)
+        if step.strength:
+            hold(step, self.deviations)
 
     def evaluation_weights(self, state: State) -> Weights | None:
-        return self.method.evaluation_weights(state.within("method"))
+        judged = self.method.evaluation_weights(state.within("method"))
+        return judged and {name: _held(w, self.deviations) if w.ndim > 1 else w for name, w in judged.items()}
 
 
 def hold(step: Step, deviations: float) -> None:
-    """Clip the stored matrices of a network to so many standard deviations of each, around 0.
+    """Clip the stored matrices of a network that are trained to so many standard deviations of each, around 0.
 
     Raise `ValueError` for a weight that is computed from others in each pass.
     """
@@ -49,6 +52,10 @@ def hold(step: Step, deviations: float) -> None:
         for name in step.weights().layout.layers:
             if name not in parameters:
                 raise ValueError(f"{name} is computed in each pass, so that it cannot be held to a range")
-            weight = parameters[name]
-            bound = deviations * weight.std()
-            weight.clamp_(-bound, bound)
+            if parameters[name].requires_grad:
+                parameters[name].copy_(_held(parameters[name], deviations))
+
+
+def _held(weight: Tensor, deviations: float) -> Tensor:
+    bound = deviations * weight.square().mean().sqrt()
+    return weight.clamp(-bound, bound)

@@ -6,7 +6,7 @@ from pydantic import Field
 from torch import Tensor
 
 from nrbench import Chance, Method, Perturbation, Step, Weights, displaced_backward
-from nrbench_methods.vectors import passes_in_parts
+from nrbench_methods.vectors import displaced, passes_in_parts
 
 
 class RelativeNoise(Perturbation):
@@ -17,8 +17,7 @@ class RelativeNoise(Perturbation):
     def displacement(self, weights: Weights, *, gradient: Weights | None, chance: Chance) -> Weights:
         return {
             name: weight * chance.normal(name, weight.shape).to(weight.dtype)
-            for name, weight in weights.items()
-            if weight.is_floating_point()
+            for name, weight in displaced(weights).items()
         }
 
 

@@ -14,9 +14,10 @@ _OUTER, _MEAN = "w of ", "mean of "
 class EntropySGD(Method):
     """Langevin steps around the weights, which follow the mean of where those lead; one pass for each.
 
-    L inner steps from w' = w: w' ← w' - η'(∇L(w') - γ(w - w')) + √(2η') · ε · z, with a running mean μ of w'; then w
-    moves along w - μ. Each step of the training is an inner one, on a batch of its own; every L-th moves w, by the
-    method's own optimizer. η' follows the recipe's schedule. Judged is w, with BatchNorm's statistics estimated anew.
+    L inner steps from w' = w: w' ← w' - η'(∇L(w') - γ(w - w')) + √(2η') · ε · z, with a running mean μ of w'; then w moves
+    along w - μ. Each step of the training is an inner one, on a batch of its own; every L-th moves w, by the method's own
+    optimizer, which alone may let weights decay and by default does not. η' follows the recipe's schedule. Judged is w, with
+    BatchNorm's statistics estimated anew.
     """
 
     name: Literal["entropy_sgd"] = "entropy_sgd"
@@ -58,11 +59,12 @@ class EntropySGD(Method):
                 state[_MEAN + name] = torch.lerp(p, state[_MEAN + name], self.keep)
             if inner < self.steps - 1:
                 return
-            for name, p in trained.items():
+            moved = {name: p for name, p in step.model.named_parameters() if _OUTER + name in state}
+            for name, p in moved.items():
                 p.copy_(state[_OUTER + name])
                 p.grad = p - state[_MEAN + name]
             super().update(step)
-            for name, p in trained.items():
+            for name, p in moved.items():
                 state[_OUTER + name] = p.clone()
 
     def evaluation_weights(self, state: State) -> Weights | None:

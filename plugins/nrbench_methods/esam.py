@@ -13,7 +13,8 @@ from nrbench_methods.vectors import ascent
 class ESAM(Method):
     """SAM that moves each tensor with chance β, and differentiates the share γ of the images whose loss rises most.
 
-    ε = ρ/β · g/‖g‖ over the tensors that are moved. The passes are one, a forward pass at w + ε, and γ of one.
+    ε = ρ/β · g/‖g‖ over the tensors that are moved. The passes are one, a forward pass at w + ε, and γ of one. A
+    ramp scales ρ, and not which images count.
     """
 
     name: Literal["esam"] = "esam"
@@ -34,11 +35,10 @@ class ESAM(Method):
     def backward(self, step: Step) -> Tensor:
         if step.strength == 0:
             return step.backward()
-        clean = step.losses()
-        clean.mean().backward()  # type: ignore[no-untyped-call]
+        clean = step.backward_each()
         delta = ascent(self._chosen(step, step.take_gradient()), self.rho / self.beta)
         with torch.no_grad():
-            rises = step.losses(delta) - clean.detach()
+            rises = step.losses(delta) - clean
         count = max(round(self.gamma * len(rises)), min(step.fewest, len(rises)), 1)
         return step.backward(delta, rows=rises.topk(count).indices.sort().values)
 

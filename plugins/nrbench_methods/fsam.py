@@ -32,6 +32,7 @@ class FSAM(Method):
 
     def backward(self, step: Step) -> Tensor:
         if step.strength == 0:
+            step.state.clear()
             return step.backward()
         step.backward()
         return step.backward(ascent(self._particular(step.take_gradient(), step.state), self.rho))

@@ -22,7 +22,7 @@ class GSAM(Method):
     )
 
     rho: float = Field(default=0.04, ge=0)
-    """The length of the ascent step at the highest learning rate; 0.04 and 0.02 are the authors' for ImageNet."""
+    """The length of the ascent step at the optimizer's own learning rate; 0.04 and 0.02 are the authors' for ImageNet."""
     rho_min: float | None = Field(default=None, ge=0)
     """The length at a learning rate of 0; by default the same."""
     alpha: float = Field(default=0.4, ge=0)

@@ -33,4 +33,5 @@ class HardwareAware(Method):
 
     def update(self, step: Step) -> None:
         super().update(step)
-        hold(step, self.deviations)
+        if step.strength:
+            hold(step, self.deviations)

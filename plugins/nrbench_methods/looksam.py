@@ -12,7 +12,8 @@ from nrbench_methods.vectors import ascent, length, plus, product, times
 class LookSAM(Method):
     """SAM at every k-th step, and the part of its gradient that is orthogonal to the plain one again until the next.
 
-    g + α · ‖g‖/‖v‖ · v with v = G - (⟨g, G⟩/‖g‖²) g of the last SAM step, over all weights as one vector.
+    g + α · ‖g‖/‖v‖ · v with v = G - (⟨g, G⟩/‖g‖²) g of the last SAM step, over all weights as one vector. A ramp scales α
+    too.
     """
 
     name: Literal["looksam"] = "looksam"
@@ -31,11 +32,12 @@ class LookSAM(Method):
     def backward(self, step: Step) -> Tensor:
         loss = step.backward()
         if step.strength == 0:
+            step.state.clear()
             return loss
         clean = step.take_gradient()
         again = {name: step.state[name] for name in clean if name in step.state}
         if again and step.clock.step % self.k:
-            share = self.alpha * length(clean.values()) / length(again.values()).clamp_min(1e-30)
+            share = step.strength * self.alpha * length(clean.values()) / length(again.values()).clamp_min(1e-30)
             step.put_gradient(plus(clean, again, share))
             return loss
         loss = step.backward(ascent(clean, self.rho))

@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from nrbench import Chance, Method, Perturbation, Step, Weights, displaced_backward
-from nrbench_methods.vectors import filter_norms, passes_in_parts
+from nrbench_methods.vectors import displaced, filter_norms, passes_in_parts
 
 
 class FilterNoise(Perturbation):
@@ -20,8 +20,7 @@ class FilterNoise(Perturbation):
     def displacement(self, weights: Weights, *, gradient: Weights | None, chance: Chance) -> Weights:
         return {
             name: self.gamma * filter_norms(weight) * chance.normal(name, weight.shape).to(weight.dtype)
-            for name, weight in weights.items()
-            if weight.is_floating_point()
+            for name, weight in displaced(weights).items()
         }
 
 

@@ -14,7 +14,8 @@ from nrbench_methods.vectors import plus, times
 class MRWP(Method):
     """λ · ∇L(w + ε) on a further batch and (1 - λ) · ∇L(w) on the step's own; two passes, over twice the images.
 
-    ε is filter noise. The two passes need nothing of each other. Running statistics are those of the first, at w.
+    ε is filter noise. The two passes need nothing of each other. Running statistics are those of the first, at w. A ramp
+    scales σ, and at 0 the further batch is left out.
     """
 
     name: Literal["m_rwp"] = "m_rwp"

@@ -14,7 +14,8 @@ class SAMPa(Method):
 
     x̃ = x + ρ · ∇L(y)/‖∇L(y)‖, y ← x - η∇L(y), and x moves along (1 - λ) · ∇L(x̃) + λ · ∇L(y) at the new y. Both
     gradients are of the step's own batch; the authors' code takes that at x̃ on the batch before, and lets momentum and
-    weight decay act on y too. Two passes of work; the first step makes a third for the first ∇L(y), at y = x.
+    weight decay act on y too. Two passes of work; the first step makes a third for the first ∇L(y), at y = x. A ramp
+    scales ρ alone.
     """
 
     name: Literal["sampa"] = "sampa"
@@ -30,6 +31,7 @@ class SAMPa(Method):
 
     def backward(self, step: Step) -> Tensor:
         if step.strength == 0:
+            step.state.clear()
             return step.backward()
         if not len(step.state):
             step.backward()

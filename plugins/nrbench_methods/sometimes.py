@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from nrbench import Constant, Method, Schedule, Step
+from nrbench import Clock, Constant, Method, Schedule, Step
 from nrbench_methods.vectors import ascent, length
 
 
@@ -69,13 +69,17 @@ class SSSAM(Method):
     """A factor of that chance at each step."""
 
     def planned_passes(self) -> float:
-        return 1 + self.probability * sum(self.schedule(step / 1000) for step in range(1000)) / 1000
+        chances = (self._chance(Clock(step, total=1000)) for step in range(1000))
+        return 1 + sum(chances) / 1000
 
     def backward(self, step: Step) -> Tensor:
         if step.strength == 0:
             return step.backward()
         drawn = torch.rand((), generator=step.chance.generator("step"), device=step.images.device)
-        if not drawn < self.probability * self.schedule.factor_at(step.clock):
+        if not drawn < self._chance(step.clock):
             return step.backward()
         step.backward()
         return step.backward(ascent(step.take_gradient(), self.rho))
+
+    def _chance(self, clock: Clock) -> float:
+        return min(1.0, self.probability * self.schedule.factor_at(clock))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import cos, pi
 from typing import ClassVar, Literal
 
@@ -35,7 +36,7 @@ class SparseSAM(Method):
     every: int = Field(default=1, ge=1)
     """Epochs from one mask to the next."""
     samples: int = Field(default=16, ge=1)
-    """Images that squared gradients are of; in pairs where there is BatchNorm, which knows no variance of one."""
+    """Images that squared gradients are of, at most a batch; pairs where there is BatchNorm, with no variance of one."""
     drop: float = Field(default=0.5, ge=0, le=1)
     """The share of a dynamic mask that is replaced at the start of the training."""
 
@@ -63,6 +64,7 @@ class SparseSAM(Method):
     def _squares(self, step: Step) -> Weights:
         """Return the sums of squared gradients of single images, or pairs."""
         sums: dict[str, Tensor] = {}
+        step = replace(step, bn_statistics="first")  # which no part of a batch updates
         stop = min(self.samples * step.fewest, len(step.labels) // step.fewest * step.fewest)
         for start in range(0, stop, step.fewest):
             step.backward(rows=slice(start, start + step.fewest))

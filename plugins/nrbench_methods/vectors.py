@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from nrbench import Weights
+from nrbench import Weights, laid_out
 
 
 def length(tensors: Iterable[Tensor]) -> Tensor:
@@ -17,25 +17,34 @@ def length(tensors: Iterable[Tensor]) -> Tensor:
 
 
 def product(first: Weights, second: Weights) -> Tensor:
-    """Return the scalar product of two vectors of the same names, a scalar."""
-    parts = torch._foreach_mul(list(first.values()), [second[name] for name in first])
+    """Return the scalar product of two vectors, a scalar; a name that one of them lacks is 0 there."""
+    names = [name for name in first if name in second]
+    parts = torch._foreach_mul([first[name] for name in names], [second[name] for name in names])
     return torch.stack([part.sum() for part in parts]).sum()
 
 
 def times(vector: Weights, factor: Tensor | float) -> dict[str, Tensor]:
     """Return a vector times a number or a scalar tensor."""
-    return dict(zip(vector, torch._foreach_mul(list(vector.values()), factor), strict=True))
+    return dict(zip(vector, torch._foreach_mul(list(vector.values()), factor), strict=True)) if vector else {}
 
 
 def plus(first: Weights, second: Weights, factor: Tensor | float = 1.0) -> dict[str, Tensor]:
-    """Return first + factor · second, for the names of the first."""
-    scaled = times({name: second[name] for name in first}, factor)
-    return dict(zip(first, torch._foreach_add(list(first.values()), list(scaled.values())), strict=True))
+    """Return first + factor · second; a name that one of them lacks is 0 there."""
+    scaled = times(second, factor)
+    both = [name for name in first if name in scaled]
+    sums = torch._foreach_add([first[name] for name in both], [scaled[name] for name in both]) if both else ()
+    return {**first, **scaled, **dict(zip(both, sums, strict=True))}
 
 
 def ascent(gradient: Weights, rho: float) -> dict[str, Tensor]:
     """Return the step of length ρ along a gradient; none where there is no gradient."""
     return times(gradient, rho / (length(gradient.values()) + 1e-12)) if gradient else {}
+
+
+def displaced(weights: Weights) -> dict[str, Tensor]:
+    """Return what noise on all parameters is of, trained or not: a weight that is computed in a pass, and not its parts."""
+    raw = laid_out(weights).layout.raw
+    return {name: weight for name, weight in weights.items() if weight.is_floating_point() and name not in raw}
 
 
 def filter_norms(weight: Tensor) -> Tensor:

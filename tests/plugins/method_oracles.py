@@ -345,7 +345,7 @@ def gradient_noise(eta: float, gamma: float) -> Oracle:
 
 def held(net: Plain, deviations: float) -> None:
     def clipped(name: str, part: Tensor) -> Tensor:
-        bound = deviations * part.std() if part.ndim > 1 else torch.tensor(torch.inf)
+        bound = deviations * (part**2).mean().sqrt() if part.ndim > 1 else torch.tensor(torch.inf)
         return part.clamp(-bound, bound)
 
     net.w = net.each(clipped)
