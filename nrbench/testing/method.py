@@ -10,7 +10,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from nrbench.base.component import canonical_json
-from nrbench.families.method import Method
+from nrbench.families.method import Method, is_rampable
 from nrbench.jobs.train import Checkpoint, Trained
 from nrbench.testing.samples import Around, Averaged, EveryOther, Halved, gradients, same, sample_step, trained
 
@@ -40,13 +40,34 @@ def check_method_is_deterministic(method: Method) -> None:
 
 def check_method_at_strength_0_is_sgd(method: Method) -> None:
     """At strength 0 a rampable method makes one pass, and its gradient is bit for bit that of the loss itself."""
-    if not method.rampable:
+    if not is_rampable(method):
         return
     step, plain = sample_step(strength=0.0), sample_step()
     method.backward(step)
     plain.backward()
     assert step.passes == 1, f"at strength 0 it makes {step.passes:g} passes, not 1"
     assert same(gradients(step), gradients(plain)), "at strength 0 its gradient is not SGD's"
+
+
+def check_method_update_at_strength_0_is_sgd(method: Method) -> None:
+    """At strength 0 the update of a rampable method moves the weights as the optimizer alone does, bit for bit."""
+    if not is_rampable(method):
+        return
+    step, plain = sample_step(strength=0.0), sample_step()
+    method.backward(step)
+    method.update(step)
+    plain.backward()
+    plain.optimizer.step()
+    moved, expected = (dict(each.model.named_parameters()) for each in (step, plain))
+    assert same(moved, expected), "at strength 0 its update is not the optimizer's"
+
+
+def check_method_plans_its_passes(method: Method) -> None:
+    """The passes that it plans are those that its steps make, but for half a one: plans and budgets count with them."""
+    if method.trains:
+        made = [network.passes_per_step for network in trained(method)]
+        mean, planned = sum(made) / len(made), method.planned_passes()
+        assert abs(mean - planned) <= 0.5, f"it plans {planned:g} passes a step and makes {mean:g}"
 
 
 def check_method_in_a_ramp_in_a_ramp(method: Method) -> None:
@@ -124,6 +145,8 @@ CHECKS = (
     check_method_fills_the_gradient,
     check_method_is_deterministic,
     check_method_at_strength_0_is_sgd,
+    check_method_update_at_strength_0_is_sgd,
+    check_method_plans_its_passes,
     check_method_in_a_ramp_in_a_ramp,
     check_method_twice_in_a_step,
     check_method_inside_methods,

@@ -250,6 +250,13 @@ def shaken(step: Step) -> Tensor:
 COUNT: list[int] = []
 
 
+def shrinking(self: SGD, step: Step) -> None:
+    """Makes the weights smaller after the optimizer's step, whatever the strength."""
+    step.optimizer.step()
+    for parameter in step.model.parameters():
+        parameter.data *= 0.9
+
+
 def remembering(step: Step) -> Tensor:
     """Remembers outside of the state, so that a checkpoint lacks it."""
     COUNT.append(1)
@@ -392,6 +399,8 @@ BREAKERS: dict[str, Callable[[], Component]] = {
     "method_fills_the_gradient": lambda: method_of(moved),
     "method_is_deterministic": lambda: method_of(shaken),
     "method_at_strength_0_is_sgd": lambda: method_of(lambda step: step.backward(share=0.5)),
+    "method_update_at_strength_0_is_sgd": lambda: broken(SGD, update=shrinking),
+    "method_plans_its_passes": lambda: broken(SGD, planned_passes=lambda self: 2.0),
     "method_in_a_ramp_in_a_ramp": lambda: method_of(remembering),
     "method_twice_in_a_step": lambda: method_of(leaking),
     "method_inside_methods": lambda: method_of(exposed),

@@ -58,6 +58,21 @@ def test_a_plan_is_measured_without_the_images(
     assert nrbench("plan", unknown, "--measure", "--data-dir", tmp_path / "nothing").code in (2, 3)
 
 
+def test_a_budget_of_passes_is_measured(write_suite: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Methods that train for fewer epochs cost as many steps less: SAM of half the epochs at twice the passes is SGD."""
+    one = bench.Ratio(value=1.0, spread=0.0, pairs=1)
+    step = bench.StepCost(method="SGD", milliseconds=10, relative=one, passes=1, images_per_second=3200)
+    monkeypatch.setattr(expected, "step_costs", lambda *arguments, **options: iter([step]))
+    judged = bench.EvaluationCost(images_per_second=1e12, noisy=one, of_peak=one)
+    monkeypatch.setattr(expected, "evaluation_cost", lambda *arguments, **options: judged)
+    settings = ["methods={SGD: {name: sgd}, SAM: {name: sam}}", "recipe.budget=passes", "recipe.epochs=4"]
+    suite, store = load_suite(write_suite(), load_registry(), settings=settings), Store(tmp_path)
+    found = expected_time(suite, plan(suite.cells(), store), store, tmp_path, CPU).seconds
+    assert found == pytest.approx(
+        2 * (4 * 4 * 1 + 4 * 4 * 1 + 2 * 4 * 2) * 0.01
+    )  # 2 seeds of SGD, RWP and SAM: epochs × steps × passes
+
+
 @pytest.mark.parametrize("kind", [MNIST, FashionMNIST, CIFAR10, CIFAR100, SVHN])
 def test_made_up_images_are_as_many_as_the_published(kind: type[Dataset]) -> None:
     """The numbers that a data set says it has are those that torchvision documents for it."""

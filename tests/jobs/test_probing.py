@@ -30,6 +30,7 @@ from nrbench import (
     load_registry,
     load_suite,
 )
+from nrbench.board.series import series_of
 from nrbench.families.dataset import load_splits
 from nrbench.jobs.data import Data
 from nrbench.jobs.plan import plan
@@ -442,6 +443,17 @@ claims:
     for row in board.claims:
         assert row.measured.effect == pytest.approx(expected)
         assert row.measured.of == 1
+
+
+def test_parts_of_a_training_are_parts_of_its_own(write_suite: Write, tmp_path: Path) -> None:
+    """With a budget of passes the last quarter of SAM's two epochs is its second, as SGD's is its fourth."""
+    text = TINY.replace("  RWP: {name: rwp, sigma: 0.1}\n", "  SAM: {name: sam}\n").replace(
+        "epochs: 3", "epochs: 4, budget: passes"
+    )
+    suite = suite_of(write_suite(text))
+    package.run(suite, options=Options(out=tmp_path))
+    totals = {each.method: (each.total, each.epochs) for each in series_of(suite, Store(tmp_path / "store"))}
+    assert totals == {"SGD": (4, (1, 2, 3, 4)), "SAM": (2, (1, 2))}
 
 
 def test_weights_that_are_gone_are_not_trained_for_a_probe(probed: Suite, tiny: Suite, tmp_path: Path) -> None:

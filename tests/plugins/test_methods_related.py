@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import cos, pi, sqrt
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,11 +13,28 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import nrbench_methods as methods
-from nrbench import Backbone, Constant, Dataset, Images, Method, Recipe, Sgd, Splits, State, Step, Training, Weights
-from nrbench.families.schedule import OffToOn
+from nrbench import (
+    Backbone,
+    Constant,
+    Dataset,
+    Images,
+    Method,
+    Perturbation,
+    Recipe,
+    Sgd,
+    Splits,
+    State,
+    Step,
+    Training,
+    Weights,
+    is_rampable,
+)
+from nrbench.families.schedule import Between, LearningRate, OffToOn, Steps
 from nrbench.jobs.data import Data
 from nrbench.jobs.train import Trained, train
-from nrbench.testing.samples import Around, Averaged, SmallNetwork, gradients, sample_step
+from nrbench.testing.samples import Around, SmallNetwork, gradients, sample_step, training_chance
+from nrbench_methods.damp import RelativeNoise
+from nrbench_methods.lpf_sgd import FilterNoise
 from nrbench_methods.vectors import filter_norms
 from tests.plugins.test_method_oracles import CASES, STEPS, network, run
 
@@ -116,8 +133,6 @@ def test_a_dynamic_mask_by_hand() -> None:
     class Lucky:
         def uniform(self, name: str, shape: Any) -> Tensor:
             return chances
-
-    from dataclasses import replace
 
     given = replace(step, chance=Lucky(), clock=replace(step.clock, step=0))  # type: ignore[arg-type]
     method._renew(given, names)
@@ -365,19 +380,161 @@ def test_a_teacher_from_a_file(tmp_path: Path) -> None:
 
 
 def sample_step_at_the_start(step: Step) -> Step:
-    from dataclasses import replace
-
     return replace(step, clock=replace(step.clock, step=0))
 
 
 def test_the_length_of_gsams_step_follows_the_learning_rate() -> None:
     """Half way down it is half way between its two lengths."""
-    from dataclasses import replace
-
     step, other = sample_step(), sample_step()
     methods.GSAM(rho=0.3, rho_min=0.1, alpha=0.0).backward(replace(step, clock=replace(step.clock, lr_factor=0.5)))
     methods.SAM(rho=0.2).backward(other)
     for name, part in gradients(step).items():
         assert torch.allclose(part, gradients(other)[name], atol=1e-6)
-    assert sqrt(2) * cos(pi / 4) == pytest.approx(1)
-    assert Averaged(method=SGD).reestimates
+
+
+# -- what a ramp, a wrapper or an unusual network must not break ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", [c for c, m in EVERY.items() if is_rampable(m)])
+def test_a_ramp_at_0_moves_the_weights_as_sgd_does(case: str) -> None:
+    """With a schedule that is 0 throughout, three epochs lead to SGD's weights, bit for bit."""
+    off = Steps(at=(0.5,), factors=(0.0, 0.0))
+    *_, ramped = trained(methods.Ramped(method=EVERY[case], schedule=off), NoNorm())
+    *_, plain = trained(SGD, NoNorm())
+    assert all(torch.equal(p, weights_of(plain)[name]) for name, p in weights_of(ramped).items())
+
+
+@pytest.mark.parametrize("method", [methods.LookSAM(), methods.FSAM(), methods.SAMPa()], ids=lambda m: m.name)
+def test_what_is_remembered_goes_with_the_strength(method: Method) -> None:
+    """A step at strength 0 forgets directions of long ago: the next one is as if nothing had been before."""
+    first, again = sample_step(), sample_step()
+    method.backward(first)
+    assert len(first.state)
+    method.backward(replace(first, strength=0.0))
+    assert not len(first.state)
+    first.take_gradient()
+    method.backward(first)
+    method.backward(again)
+    assert all(torch.equal(part, gradients(again)[name]) for name, part in gradients(first).items())
+
+
+def test_a_weak_looksam_is_nearly_sgd() -> None:
+    """Between its SAM steps too: at a strength of 1e-6 the gradient is SGD's but for a part in a hundred thousand."""
+    step, plain = sample_step(strength=1e-6), sample_step()
+    method = methods.LookSAM()
+    method.backward(replace(step, clock=replace(step.clock, step=5)))  # one of SAM's
+    step.take_gradient()
+    method.backward(step)
+    plain.backward()
+    for name, part in gradients(step).items():
+        assert (part - gradients(plain)[name]).norm() <= 1e-5 * gradients(plain)[name].norm() + 1e-7
+
+
+def test_what_is_judged_is_held_too() -> None:
+    """Clipped around an average: no judged weight is beyond its bound; an average of what has its own is of that."""
+    inner = methods.Averaged(method=SGD, mean="ema", start=0.0, decay=0.9)
+    *_, last = trained(methods.Clipped(method=inner, deviations=1.2), NoNorm())
+    for name in ("0.weight", "3.weight"):
+        judged = last.weights()[name]
+        own = State(last.state.everything()).within("method")[f"mean of {name}"]
+        assert judged.abs().max() <= 1.2 * own.square().mean().sqrt() * (1 + 1e-6)
+    entropy = methods.EntropySGD(steps=2)
+    *_, around = trained(methods.Averaged(method=entropy, mean="ema", start=0.0, decay=0.0), NoNorm())
+    outer = entropy.evaluation_weights(around.state.within("method"))
+    assert outer is not None
+    assert torch.equal(around.weights()["0.weight"], outer["0.weight"])
+
+
+def test_frozen_weights_and_those_of_one_element_are_not_clipped() -> None:
+    """A frozen layer keeps an outlier, and a layer with a single weight stays finite."""
+    model = nn.Sequential(nn.Conv2d(2, 1, 1), nn.Conv2d(1, 1, 1), nn.Flatten(), nn.Linear(36, 3)).requires_grad_()
+    with torch.no_grad():
+        model[0].weight[0, 0] = 50.0
+    model[0].requires_grad_(False)
+    step = sample_step(model=model)
+    method = methods.Clipped(method=SGD, deviations=1.0)
+    method.backward(step)
+    method.update(step)
+    assert model[0].weight.max() == 50.0
+    assert model[1].weight.isfinite().all()
+
+
+@pytest.mark.parametrize("perturbation", [FilterNoise(gamma=0.1), RelativeNoise()], ids=lambda p: p.name)
+def test_a_computed_weight_is_displaced_once(perturbation: Perturbation) -> None:
+    """With weight_norm the noise is on the weight that is computed, and not on the parts that it is computed from as well."""
+    model = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 3))
+    nn.utils.parametrizations.weight_norm(model[0])
+    step = sample_step(model=model)
+    delta = perturbation.displacement(step.weights(), gradient=None, chance=step.chance)
+    assert {"0.weight", "1.weight"} <= set(delta)
+    assert not any("original" in name for name in delta)
+
+
+class Routed(nn.Module):
+    """Two layers, of which a pass uses the second where the mean of the first one's output is above a level that moves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.passes = 0
+        self.first, self.second, self.other = nn.Linear(72, 8), nn.Linear(8, 3), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.passes += 1
+        return (self.second if self.passes % 2 else self.other)(self.first(x.flatten(1)))
+
+
+@pytest.mark.parametrize("case", EVERY)
+def test_weights_that_some_passes_do_not_use(case: str) -> None:
+    """Where a pass finds no gradient of a weight, the others go on: none is lost, and nothing is raised."""
+    step, method = sample_step(model=Routed()), EVERY[case]
+    for number in range(3):
+        chance = training_chance(dict(step.model.named_parameters()), step=number)
+        now = replace(step, chance=chance, clock=replace(step.clock, step=number))
+        assert method.backward(now).isfinite()
+        method.update(now)
+        step.optimizer.zero_grad()
+    assert all(p.isfinite().all() for p in step.model.parameters())
+
+
+def test_esam_takes_a_batch_in_parts() -> None:
+    """With `micro_batch` the gradient is the same, and no graph of the whole batch is kept."""
+    whole, parts = sample_step(model=plain_network()), sample_step(model=plain_network(), micro_batch=4)
+    kept: list[int] = []
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda t: kept.append(t.shape[0] if t.ndim == 4 else 0) or t, lambda t: t
+    ):
+        methods.ESAM().backward(parts)
+    methods.ESAM().backward(whole)
+    assert max(kept) <= 4
+    for name, part in gradients(parts).items():
+        assert torch.allclose(part, gradients(whole)[name], atol=1e-6)
+
+
+def plain_network() -> nn.Module:
+    torch.manual_seed(0)
+    return NoNorm().build(num_classes=3, input_shape=(2, 6, 6))
+
+
+def test_an_average_begins_at_the_last_step_at_the_latest() -> None:
+    """A start that no step of a short training reaches is no label for plain SGD."""
+    *_, last = trained(methods.Averaged(method=SGD, mean="ema", start=0.99), NoNorm())
+    assert "count" in last.state
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: methods.BSAM(optimizer=Sgd(lr=0.1)), "its optimizer is a part of it"),
+        (lambda: methods.BSAM(betas=(1.0, 0.9)), "less than 1"),
+    ],
+)
+def test_settings_that_would_do_nothing(make: Any, message: str) -> None:
+    """They are refused where they are written."""
+    with pytest.raises(ValidationError, match=message):
+        make()
+
+
+def test_the_chance_of_ss_sam_follows_any_schedule() -> None:
+    """Of a schedule that follows the learning rate passes can be planned, and a chance is never above 1."""
+    assert methods.SSSAM(schedule=LearningRate()).planned_passes() == 1.5
+    assert methods.SSSAM(schedule=Between(low=3.0, high=3.0)).planned_passes() == 2

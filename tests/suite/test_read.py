@@ -393,9 +393,22 @@ def test_a_budget_of_passes(write_suite: Write, registry: Registry) -> None:
             "a budget of 1 epochs' passes is less than one epoch of 2 passes a step",
         ),
         (["recipe.budget=steps"], "epochs"),
+        (["recipe={epochs: 8, budget: passes, bn_statistics: clean}"], "bn_statistics: first; clean adds a pass"),
     ):
         with pytest.raises(SuiteError, match=expected):
             load_suite(write_suite(text), registry, settings=settings)
+
+
+def test_a_collection_of_both_budgets_shares_what_trains_alike(write_suite: Write, registry: Registry) -> None:
+    """SGD under the same labels is one row of both; SAM, whose epochs differ, has to be named apart."""
+    write_suite(TINY.replace("name: tiny", "name: one"), "one.yaml")
+    other = "extends: one.yaml\nname: two\nrecipe: {budget: passes}\n"
+    write_suite(other, "two.yaml")
+    both = load_suite(write_suite("name: both\ninclude: [one.yaml, two.yaml]\n", "both.yaml"), registry)
+    assert len(both.trainings()) == 4
+    write_suite(TINY.replace("name: tiny", "name: one").replace("{name: rwp, sigma: 0.1}", "{name: sam}"), "one.yaml")
+    with pytest.raises(SuiteError, match="trains RWP, MLP, synthetic by another recipe"):
+        load_suite(write_suite("name: both\ninclude: [one.yaml, two.yaml]\n", "both.yaml"), registry)
 
 
 def test_a_lock_is_the_suite(tiny: Suite, tmp_path: Path, registry: Registry) -> None:
