@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
@@ -85,6 +86,10 @@ class State(MutableMapping[str, Any]):
         return self._values[self._whole(name)]
 
     def __setitem__(self, name: str, value: Any) -> None:
+        if not (isinstance(value, Tensor) or (isinstance(value, int | float) and isfinite(value))):
+            raise TypeError(
+                f"the state {name!r} is {value!r:.60}: a checkpoint holds tensors, integers and finite floats"
+            )
         self._values[self._whole(name)] = value
 
     def __delitem__(self, name: str) -> None:

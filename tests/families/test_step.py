@@ -167,6 +167,42 @@ def test_losses_are_those_of_each_image() -> None:
     assert step.passes == pytest.approx(1 + 0.5 / 3)
 
 
+@pytest.mark.parametrize("micro_batch", [None, 5])
+def test_a_backward_pass_that_tells_each_loss(micro_batch: int | None) -> None:
+    """It leaves the gradient of `backward` and returns the losses of `losses`, for the cost of one pass, in parts too."""
+    step, plain, other = sample_step(micro_batch=micro_batch, fewest=2), sample_step(), sample_step()
+    model = step.model.eval(), plain.model.eval(), other.model.eval()  # in training BatchNorm looks at the parts
+    losses = step.backward_each()
+    plain.backward()
+    assert len(model) == 3
+    assert torch.allclose(losses, other.losses(), atol=1e-6)
+    assert not losses.requires_grad
+    assert step.passes == 1
+    assert all(torch.allclose(part, gradients(plain)[name], atol=1e-6) for name, part in gradients(step).items())
+
+
+def test_the_output_of_another_network() -> None:
+    """Logits at other parameters and buffers are those of that network in evaluation mode; this one stays as it is."""
+    step, teacher = sample_step(), sample_step().model
+    with torch.no_grad():
+        for number, tensor in enumerate(teacher.state_dict().values()):
+            tensor.add_(number + 1)
+    before = {name: tensor.clone() for name, tensor in step.model.state_dict().items()}
+    found = step.output(teacher.state_dict())
+    assert torch.allclose(found, teacher.eval()(step.images), atol=1e-5)
+    assert step.model.training
+    assert not found.requires_grad
+    assert same(step.model.state_dict(), before)
+    assert step.passes == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("value", [[1], {"a": 1}, "x", None, float("nan"), float("inf"), object()], ids=repr)
+def test_what_no_checkpoint_holds_is_refused(value: Any) -> None:
+    """A method that remembers anything but tensors and finite numbers is told so when it does."""
+    with pytest.raises(TypeError, match="the state 'seen' is .*: a checkpoint holds tensors"):
+        State()["seen"] = value
+
+
 def test_a_fixed_displacement_ignores_the_strength() -> None:
     """With `fixed` δ is taken as it is, also at strength 0."""
     delta = {"4.bias": torch.tensor([1.0, 0.0, -1.0])}
