@@ -88,7 +88,7 @@ class State(MutableMapping[str, Any]):
     def __setitem__(self, name: str, value: Any) -> None:
         if not (isinstance(value, Tensor) or (isinstance(value, int | float) and isfinite(value))):
             raise TypeError(
-                f"the state {name!r} is {value!r:.60}: a checkpoint holds tensors, integers and finite floats"
+                f"the state {name!r} is {value!r:.60}; a checkpoint holds tensors, integers and finite floats"
             )
         self._values[self._whole(name)] = value
 
