@@ -199,7 +199,7 @@ def test_the_output_of_another_network() -> None:
 @pytest.mark.parametrize("value", [[1], {"a": 1}, "x", None, float("nan"), float("inf"), object()], ids=repr)
 def test_what_no_checkpoint_holds_is_refused(value: Any) -> None:
     """A method that remembers anything but tensors and finite numbers is told so when it does."""
-    with pytest.raises(TypeError, match="the state 'seen' is .*; a checkpoint holds tensors"):
+    with pytest.raises(TypeError, match=r"the state 'seen' is .*; a checkpoint holds tensors"):
         State()["seen"] = value
 
 
