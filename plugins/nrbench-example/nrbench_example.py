@@ -26,6 +26,9 @@ class Antithetic(Method):
     name: Literal["antithetic"] = "antithetic"
     noise: NoiseModel = LogNormal()
 
+    def planned_passes(self) -> float:
+        return 2.0
+
     def backward(self, step: Step) -> Tensor:
         if step.strength == 0:
             return step.backward()

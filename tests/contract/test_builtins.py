@@ -34,6 +34,7 @@ from nrbench import (
     Verdict,
     Watcher,
     attempt,
+    is_rampable,
 )
 from nrbench.base.component import families
 from nrbench.families.executor import Serial
@@ -102,6 +103,7 @@ BUILTINS: list[Component] = [
     Ramped(method=SAM(rho=0.1), schedule=Quadratic()),
     Ramped(method=RWP(sigma=0.1), schedule=OffToOn()),
     *EVERY.values(),
+    *(Ramped(method=method, schedule=Linear()) for method in EVERY.values() if is_rampable(method)),
     NoNoise(),
     Gaussian(sigma=0.1),
     Laplace(b=0.1),
