@@ -196,7 +196,9 @@ def test_the_output_of_another_network() -> None:
     assert step.passes == pytest.approx(1 / 3)
 
 
-@pytest.mark.parametrize("value", [[1], {"a": 1}, "x", None, float("nan"), float("inf"), object()], ids=lambda v: type(v).__name__)
+@pytest.mark.parametrize(
+    "value", [[1], {"a": 1}, "x", None, float("nan"), float("inf"), object()], ids=lambda v: type(v).__name__
+)
 def test_what_no_checkpoint_holds_is_refused(value: Any) -> None:
     """A method that remembers anything but tensors and finite numbers is told so when it does."""
     with pytest.raises(TypeError, match=r"the state 'seen' is .*; a checkpoint holds tensors"):
