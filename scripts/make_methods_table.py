@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT))
 
 from nrbench import Method, State  # noqa: E402
 from nrbench.testing.samples import trained  # noqa: E402
-from nrbench_methods import METHODS, Averaged, Clipped, NoiseInjection, Ramped, Trained  # noqa: E402
+from nrbench_methods import GSAM, METHODS, SAM, Averaged, Clipped, NoiseInjection, Ramped, Trained  # noqa: E402
 from tests.plugins.test_method_oracles import CASES, largest_difference  # noqa: E402
 from tests.plugins.test_methods_related import EVERY  # noqa: E402
 
@@ -102,7 +102,7 @@ def _compared(kind: type[Method]) -> str:
     cases = [case for case, (method, _) in CASES.items() if type(method) is kind]
     if cases:
         largest = max(largest_difference(case, norm=norm) for case in cases for norm in (False, True))
-        return f"written out: {largest:.0e}"
+        return f"written out: {largest:.0e}" + (", and pytorch_optimizer" if kind in (SAM, GSAM) else "")
     return {
         "SGD": "its gradient on ½wᵀAw",
         "RWP": "moments on ½wᵀAw; `lpf_sgd` in other units",

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from pytorch_optimizer import GSAM as ReferenceGSAM
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -117,3 +118,26 @@ def largest_difference(case: str, *, norm: bool) -> float:
     if case == "aesam":
         assert {True, False} <= set(net.kept["climbed"])
     return max(float((value.double() - others[name].double()).abs().max()) for name, value in ours.state_dict().items())
+
+
+def test_gsam_equals_an_independent_implementation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight steps with BatchNorm, momentum and weight decay equal those of pytorch_optimizer's GSAM in float64, to 1e-11."""
+
+    class Fixed:
+        """A radius that stays."""
+
+        def step(self) -> float:
+            return 0.2
+
+    ours, theirs = network(norm=True), network(norm=True)
+    run(methods.GSAM(rho=0.2, alpha=0.4), ours)
+    base = torch.optim.SGD(theirs.parameters(), lr=LR, momentum=MOMENTUM, weight_decay=DECAY)
+    reference = ReferenceGSAM(theirs.parameters(), base, theirs, Fixed(), alpha=0.4)
+    for x, y in batches(3):
+        with monkeypatch.context() as patched:
+            patched.setattr(Tensor, "float", Tensor.double)  # it would round the gradient's norm to float32
+            reference.set_closure(cross_entropy, x, y)
+            reference.step()
+    for name, value in ours.state_dict().items():
+        if "num_batches" not in name:  # which it counts in both passes
+            assert torch.allclose(value, theirs.state_dict()[name], rtol=0, atol=1e-11), name
