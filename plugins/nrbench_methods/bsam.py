@@ -67,24 +67,32 @@ class BSAM(Method):
             delta = {name: self.rho * g / precision[name] for name, g in found.items()}
             loss = loss + share * step.backward(delta, rows=rows)
             climbed = step.take_gradient()
-            for name, g in found.items():
-                h[name] = h.get(name, 0) + share * precision[name].sqrt() * g.abs()
             sums = plus(sums, climbed, share)
+            if found:
+                roots = torch._foreach_mul(torch._foreach_sqrt([precision[name] for name in found]), share)
+                seen = torch._foreach_mul(roots, torch._foreach_abs(list(found.values())))
+                h = plus(h, dict(zip(found, seen, strict=True)))
         step.put_gradient(sums)
         step.state.update({_H + name: each for name, each in h.items()})  # until the update
         return loss
 
     def update(self, step: Step) -> None:
-        state, decay = step.state, self.prior_precision / self._number(step)
-        precision, (keep, keep_s) = self._precision(step), self.betas
-        for name, weight in step.model.named_parameters():
-            if weight.grad is None or _H + name not in state:
-                continue
-            gradient = weight.grad + decay * weight.detach()
-            mean = state[_G + name] = keep * state.get(_G + name, 0.0) + (1 - keep) * gradient
-            with torch.no_grad():
-                weight.sub_(self.alpha * step.clock.lr_factor * mean / precision[name])
-            state[_S + name] = keep_s * precision[name] + (1 - keep_s) * (state.pop(_H + name) + self.damping + decay)
+        state, decay, (keep, keep_s) = step.state, self.prior_precision / self._number(step), self.betas
+        moved = {n: p for n, p in step.model.named_parameters() if p.grad is not None and _H + n in state}
+        if not moved:
+            return
+        weights, gradients = [p.detach() for p in moved.values()], [p.grad for p in moved.values()]
+        known = self._precision(step)
+        precision, h = [known[name] for name in moved], [state.pop(_H + name) for name in moved]
+        before = [state.get(_G + n, torch.zeros_like(p)) for n, p in zip(moved, weights, strict=True)]
+        decayed = torch._foreach_add(gradients, torch._foreach_mul(weights, decay))  # type: ignore[arg-type]
+        means = torch._foreach_add(torch._foreach_mul(before, keep), torch._foreach_mul(decayed, 1 - keep))
+        rate = self.alpha * step.clock.lr_factor
+        torch._foreach_sub_(weights, torch._foreach_div(torch._foreach_mul(means, rate), precision))
+        seen = torch._foreach_mul(torch._foreach_add(torch._foreach_add(h, self.damping), decay), 1 - keep_s)
+        after = torch._foreach_add(torch._foreach_mul(precision, keep_s), seen)
+        state.update({_G + name: mean for name, mean in zip(moved, means, strict=True)})
+        state.update({_S + name: s for name, s in zip(moved, after, strict=True)})
 
     def _number(self, step: Step) -> float:
         return step.clock.images * self.augmentation
