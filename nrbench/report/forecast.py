@@ -132,12 +132,7 @@ def forecast(benchmark: Benchmark, plan: Plan, store: Store, data: Path) -> Fore
         probe_passes=_probed(ahead),
         noisy_passes=sum(cell.draws for job in plan.jobs for cell in job.cells if cell.noise.random),
         seconds=_seconds(ahead, rates),
-        epochs={
-            labels.method: training.epochs
-            for part in benchmark.parts
-            if part.recipe.budget == "passes"
-            for labels, training in part.own_trainings.items()
-        },
+        epochs=_epochs_by_method(benchmark),
         disk_bytes=None
         if networks is None
         else _disk([job for job, n in zip(plan.jobs, epochs, strict=True) if n], networks),
@@ -183,6 +178,16 @@ def _sizes(dataset: Dataset, held_out: float, data: Path) -> dict[str, int]:
     splits = load_splits(dataset, data)
     kept_images, validation = splits.held_out(held_out, dataset.fingerprint)
     return {"train": len(kept_images), "validation": len(validation), "test": len(splits.test)}
+
+
+def _epochs_by_method(benchmark: Benchmark) -> dict[str, int]:
+    """Return the epochs of each method of the suites with a budget of passes; where several have one, with their names."""
+    budgeted = [part for part in benchmark.parts if part.recipe.budget == "passes"]
+    return {
+        labels.method if len(budgeted) == 1 else f"{labels.method} in {part.name}": training.epochs
+        for part in budgeted
+        for labels, training in part.own_trainings.items()
+    }
 
 
 def _some(labels: Sequence[str]) -> str:
