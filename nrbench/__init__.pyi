@@ -85,10 +85,10 @@ from .families.sheet import Figure as Figure
 from .families.sheet import Head as Head
 from .families.sheet import Line as Line
 from .families.sheet import Sheet as Sheet
+from .families.state import State as State
 from .families.step import Batch as Batch
 from .families.step import Clock as Clock
 from .families.step import Criterion as Criterion
-from .families.step import State as State
 from .families.step import Step as Step
 from .families.watcher import Told as Told
 from .families.watcher import Watcher as Watcher

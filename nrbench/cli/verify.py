@@ -15,6 +15,7 @@ from nrbench.base.errors import UsageError, printable, shown_json
 from nrbench.cli import options
 from nrbench.cli.arguments import asked_executor
 from nrbench.cli.signals import stoppable
+from nrbench.suite.cell import Cell
 
 _MISSING, _GATE = 3, 4
 
@@ -45,21 +46,10 @@ def command(
     a row's cells, or enough of its beginning. Nothing is written. The exit code is 4 where a count differs and 3 where there
     is nothing to judge. Other processors or versions than those of the run may round differently.
     """
-    root = jobs.Options(data=data).data_root
-    registry, executor = nrbench.load_registry(), asked_executor(None, jobs=workers) if retrain else None
+    root, executor = jobs.Options(data=data).data_root, asked_executor(None, jobs=workers) if retrain else None
     found = []
     with ExitStack() as stack:
-        if Path(target).exists():
-            study = stack.enter_context(share.opened(Path(target), registry, data=root))
-            study.check_versions(registry)
-            cells = list(study.benchmark.cells(only=only))
-        else:
-            if only:
-                raise UsageError("--only goes with a run or a bundle; a row has one label of each kind")
-            row = stack.enter_context(share.row_of(target, results, registry))
-            study, cells = row.study, list(row.part.rows[row.column, row.method])
-        if not cells:
-            raise UsageError("no cell has labels like these: " + ", ".join(study.benchmark.labels()))
+        study, cells = _asked(stack, target, only, results, root)
         on = jobs.find_device(device)
         for each in jobs.verified(study.benchmark, cells, study.store, data=root, device=on, retrain=executor):
             found.append(each)
@@ -76,3 +66,22 @@ def command(
         return _GATE
     missing = [each for each in found if each.verdict == "lost" or (each.verdict == "no result" and not each.reason)]
     return _MISSING if missing else 0
+
+
+def _asked(
+    stack: ExitStack, target: str, only: Sequence[str], results: Path, root: Path
+) -> tuple[share.Study, Sequence[Cell]]:
+    """Return what was run and which of its cells are meant, open for as long as the stack."""
+    registry = nrbench.load_registry()
+    if Path(target).exists():
+        study = stack.enter_context(share.opened(Path(target), registry, data=root))
+        study.check_versions(registry)
+        cells: Sequence[Cell] = list(study.benchmark.cells(only=only))
+    else:
+        if only:
+            raise UsageError("--only goes with a run or a bundle; a row has one label of each kind")
+        row = stack.enter_context(share.row_of(target, results, registry))
+        study, cells = row.study, row.part.rows[row.column, row.method]
+    if not cells:
+        raise UsageError("no cell has labels like these: " + ", ".join(study.benchmark.labels()))
+    return study, cells

@@ -17,7 +17,8 @@ from nrbench.families.analog import NetworkWeights
 from nrbench.families.displacement import Perturbation, Weights
 from nrbench.families.noise import NoiseModel
 from nrbench.families.optimizer import Optimizer
-from nrbench.families.step import State, Step
+from nrbench.families.state import State
+from nrbench.families.step import Step
 
 Statistics = tuple[float, ...]
 

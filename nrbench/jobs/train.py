@@ -20,7 +20,8 @@ from nrbench.families.executor import Failure
 from nrbench.families.method import Method, own_optimizer, reestimates
 from nrbench.families.network import CALIBRATION_BATCH, copy_into, estimated_statistics, norm, same, stored_tensors
 from nrbench.families.probe import Observer
-from nrbench.families.step import Batch, Clock, Criterion, State, Step
+from nrbench.families.state import State
+from nrbench.families.step import Batch, Clock, Criterion, Step
 from nrbench.jobs.batches import Batches
 from nrbench.jobs.data import Data
 from nrbench.jobs.device import autocast

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from math import sqrt
 from pathlib import Path
@@ -23,6 +23,7 @@ from nrbench.jobs.left import Left, epochs_left, left
 from nrbench.jobs.plan import Plan
 from nrbench.jobs.store import Store
 from nrbench.report.cost import costs
+from nrbench.suite.cell import Training
 from nrbench.suite.seeds import GrowingSeeds
 from nrbench.suite.suite import Benchmark
 
@@ -115,67 +116,82 @@ def forecast(benchmark: Benchmark, plan: Plan, store: Store, data: Path) -> Fore
     """Return what is left to do for a plan; nothing is trained, and no memory is taken for weights."""
     labels, networks = benchmark.trainings(), _networks(benchmark, data)
     spent = {(cost.method, cost.backbone, cost.dataset): cost.epoch_seconds for cost in costs(benchmark, store)}
-    ahead = [_ahead(job, store, data, fresh=plan.fresh) for job in plan.jobs]
-    rates = [_rate(job, spent.get(labels[job.training.key][:3])) for job in plan.jobs]
-    epochs = [epochs_left(job, store.training(job.training.key).record(), fresh=plan.fresh) for job in plan.jobs]
+    ahead = list(_ahead(plan, store, data))
     shared_trainings, shared_cells = _shared(benchmark) if len(benchmark.parts) > 1 else (0, 0)
     seeds = benchmark.parts[0].seed_count
     return Forecast(
         seeds=_seeds(benchmark),
-        trainings=sum(map(bool, epochs)),
+        trainings=sum(each.epochs > 0 for each in ahead),
         cells=plan.missing,
         cached_cells=len(plan.cells) - plan.missing - len(plan.failed),
         failed_cells=len(plan.failed),
         shared_trainings=shared_trainings,
         shared_cells=shared_cells,
-        passes=sum(n * job.training.method.planned_passes() for job, n in zip(plan.jobs, epochs, strict=True)),
+        passes=sum(each.epochs * each.job.training.method.planned_passes() for each in ahead),
         probe_passes=_probed(ahead),
         noisy_passes=sum(cell.draws for job in plan.jobs for cell in job.cells if cell.noise.random),
-        seconds=_seconds(ahead, rates),
+        seconds=_seconds(ahead, lambda training: spent.get(labels[training.key][:3])),
         epochs=_epochs_by_method(benchmark),
-        disk_bytes=None
-        if networks is None
-        else _disk([job for job, n in zip(plan.jobs, epochs, strict=True) if n], networks),
+        disk_bytes=None if networks is None else _disk([each.job for each in ahead if each.epochs], networks),
         inventory={label: networks[pair].inventory for label, pair in _pairs(benchmark).items()} if networks else {},
         resolution=t_quantile(seeds) if seeds > 1 else None,
         gap=_gap(benchmark, seeds),
     )
 
 
-def _ahead(job: Job, store: Store, data: Path, *, fresh: bool) -> tuple[Left, int] | None:
-    """Return what is left of a job and the number of its training images; None where the data set is not there."""
-    training = job.training
-    try:
-        sizes = _sizes(training.dataset, training.recipe.held_out, data)
-    except DataError:
-        return None
-    return left(job, store.training(training.key).record(), sizes, fresh=fresh), sizes["train"]
+class _Ahead(NamedTuple):
+    """A job, and what is left of it."""
+
+    job: Job
+    epochs: int
+    left: Left | None
+    """None where the data set is not there."""
+    images: int
+    """Of a pass over the training images."""
 
 
-def _rate(job: Job, epoch: float | None) -> float | None:
-    """Return the seconds of a forward-backward pass over the training images, where an epoch of the row took so long."""
-    passes = job.training.method.planned_passes() if job.training.epochs else 0.0
-    return 0.0 if not passes else None if epoch is None else epoch / passes
+def _ahead(plan: Plan, store: Store, data: Path) -> Iterator[_Ahead]:
+    sizes: dict[tuple[Dataset, float], dict[str, int] | None] = {}
+    for job in plan.jobs:
+        which = job.training.dataset, job.training.recipe.held_out
+        if which not in sizes:
+            sizes[which] = _sizes(*which, data)
+        record, known = store.training(job.training.key).record(), sizes[which]
+        rest = None if known is None else left(job, record, known, fresh=plan.fresh)
+        yield _Ahead(job, epochs_left(job, record, fresh=plan.fresh), rest, known["train"] if known else 0)
 
 
-def _probed(ahead: Sequence[tuple[Left, int] | None]) -> float | None:
+def _probed(ahead: Sequence[_Ahead]) -> float | None:
     """Return what probes cost, in epochs of forward-backward passes."""
-    known = [each for each in ahead if each is not None]
-    return None if len(known) < len(ahead) else sum(job.probed / images for job, images in known)
+    asked = [each for each in ahead if each.job.probes]
+    known = [each.left.probed / each.images for each in asked if each.left is not None]
+    return sum(known) if len(known) == len(asked) else None
 
 
-def _seconds(ahead: Sequence[tuple[Left, int] | None], rates: Sequence[float | None]) -> float | None:
-    known = [(*each, rate) for each, rate in zip(ahead, rates, strict=True) if each is not None and rate is not None]
-    return None if len(known) < len(ahead) else sum(job.passes / images * rate for job, images, rate in known)
+def _seconds(ahead: Sequence[_Ahead], pace: Callable[[Training], float | None]) -> float | None:
+    """Return the time of everything that is left, given that of an epoch of each training's row."""
+    total = 0.0
+    for each in ahead:
+        training = each.job.training
+        passes = training.method.planned_passes() if training.epochs else 0.0
+        if passes:
+            epoch = pace(training)
+            if epoch is None or each.left is None:
+                return None
+            total += each.left.passes / each.images * epoch / passes
+    return total
 
 
-def _sizes(dataset: Dataset, held_out: float, data: Path) -> dict[str, int]:
-    """Return the number of images of each split."""
+def _sizes(dataset: Dataset, held_out: float, data: Path) -> dict[str, int] | None:
+    """Return the number of images of each split; None where the data set is not there."""
     if dataset.sizes is not None and not dataset.may_validate:
         train, test = dataset.sizes
         kept = train - round(held_out * train)
         return {"train": kept, "validation": train - kept, "test": test}
-    splits = load_splits(dataset, data)
+    try:
+        splits = load_splits(dataset, data)
+    except DataError:
+        return None
     kept_images, validation = splits.held_out(held_out, dataset.fingerprint)
     return {"train": len(kept_images), "validation": len(validation), "test": len(splits.test)}
 

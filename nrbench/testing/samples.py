@@ -18,7 +18,8 @@ from nrbench.families.dataset import Dataset, Images, Splits
 from nrbench.families.displacement import Weights
 from nrbench.families.method import Method
 from nrbench.families.optimizer import Sgd
-from nrbench.families.step import Batch, Clock, State, Step
+from nrbench.families.state import State
+from nrbench.families.step import Batch, Clock, Step
 from nrbench.jobs.data import Data
 from nrbench.jobs.train import Checkpoint, Trained, train
 from nrbench.suite.cell import Training

@@ -4,14 +4,14 @@ from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor
 
-from nrbench import Method, State, Step, Weights
+from nrbench import State, Step, Weights
+from nrbench_methods.around import Around
 
 _COUNT, _MEAN = "count", "mean of "
 
 
-class Averaged(Method):
+class Averaged(Around):
     """Any method that is judged by an average of its weights, for which BatchNorm's statistics are estimated anew.
 
     `swa` is the mean of the weights at the ends of epochs (Izmailov et al. 2018), `ema` a running mean of those after each
@@ -23,8 +23,6 @@ class Averaged(Method):
     reestimates: ClassVar[bool] = True
     paper: ClassVar[str] = "Izmailov et al. 2018, Averaging Weights Leads to Wider Optima and Better Generalization"
 
-    method: Method
-    """What trains the weights."""
     mean: Literal["swa", "ema"] = "swa"
     """Which average."""
     start: float = Field(default=0.75, ge=0, lt=1)
@@ -32,14 +30,8 @@ class Averaged(Method):
     decay: float = Field(default=0.999, ge=0, lt=1)
     """The share of a running mean that a step keeps."""
 
-    def planned_passes(self) -> float:
-        return self.method.planned_passes()
-
-    def backward(self, step: Step) -> Tensor:
-        return self.method.backward(step.within("method"))
-
     def update(self, step: Step) -> None:
-        self.method.update(step.within("method"))
+        super().update(step)
         clock, state = step.clock, step.state
         ends = (clock.step + 1) % clock.steps_per_epoch == 0
         late = step.progress >= self.start or clock.step + 1 == clock.total
@@ -47,11 +39,11 @@ class Averaged(Method):
             return
         count = state[_COUNT] = state.get(_COUNT, 0) + 1
         share = 1 / count if self.mean == "swa" or count == 1 else 1 - self.decay
-        judged = self.method.evaluation_weights(step.within("method").state) or {}
+        judged = super().evaluation_weights(step.state) or {}
         for name, weight in {**step.weights(), **judged}.items():
             before = state.get(_MEAN + name)
             state[_MEAN + name] = weight.clone() if before is None else torch.lerp(before, weight, share)
 
     def evaluation_weights(self, state: State) -> Weights | None:
         means = {name.removeprefix(_MEAN): value for name, value in state.items() if name.startswith(_MEAN)}
-        return means or self.method.evaluation_weights(state.within("method"))
+        return means or super().evaluation_weights(state)

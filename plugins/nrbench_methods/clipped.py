@@ -6,10 +6,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from nrbench import Method, State, Step, Weights
+from nrbench import State, Step, Weights
+from nrbench_methods.around import Around
 
 
-class Clipped(Method):
+class Clipped(Around):
     """Any method whose stored weights are held to k standard deviations of their layer, around 0, after each step.
 
     Noise in units of the largest weight shrinks with it, so a method is compared fairly with those that make it small.
@@ -21,24 +22,16 @@ class Clipped(Method):
         "Rasch et al. 2023, Hardware-aware training for large-scale and diverse deep learning inference"
     )
 
-    method: Method
-    """What trains the weights."""
     deviations: float = Field(default=2.5, gt=0)
     """k."""
 
-    def planned_passes(self) -> float:
-        return self.method.planned_passes()
-
-    def backward(self, step: Step) -> Tensor:
-        return self.method.backward(step.within("method"))
-
     def update(self, step: Step) -> None:
-        self.method.update(step.within("method"))
+        super().update(step)
         if step.strength:
             hold(step, self.deviations)
 
     def evaluation_weights(self, state: State) -> Weights | None:
-        judged = self.method.evaluation_weights(state.within("method"))
+        judged = super().evaluation_weights(state)
         return judged and {name: _held(w, self.deviations) if w.ndim > 1 else w for name, w in judged.items()}
 
 

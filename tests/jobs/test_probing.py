@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -368,6 +369,16 @@ def test_a_plan_adds_up_what_probes_cost(nrbench: Command, write_suite: Write, t
     assert found["passes"] == 12
     assert "as much again for probes" in nrbench("plan", write_suite(TINY + PROBES), "-o", tmp_path).out
     assert json.loads(nrbench("plan", write_suite(), "-o", tmp_path, "--json").out)["probe_passes"] == 0
+
+
+def test_without_the_images_a_plan_says_what_it_knows(
+    nrbench: Command, write_suite: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nobody knows how many images there are, probes cost nothing if there are none, and something unknown else."""
+    monkeypatch.setattr(import_module("nrbench.report.forecast"), "_sizes", lambda *which: None)
+    plain = json.loads(nrbench("plan", write_suite(), "-o", tmp_path, "--json").out)
+    assert (plain["probe_passes"], plain["trainings"], plain["passes"], plain["seconds"]) == (0, 4, 12, None)
+    assert json.loads(nrbench("plan", write_suite(TINY + PROBES), "-o", tmp_path, "--json").out)["probe_passes"] is None
 
 
 def test_a_plan_of_probes_alone_has_its_time(nrbench: Command, write_suite: Write, tmp_path: Path) -> None:
