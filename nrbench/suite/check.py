@@ -1,14 +1,17 @@
-"""Whether a suite asks for what it has: the rows of its tables, its baseline, its weights and its held-out images."""
+"""Whether a suite asks for what it has, such as rows, weights and held-out images, and suites of a collection agree."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 
-from nrbench.base.errors import Problem, did_you_mean
+from nrbench.base.component import canonical
+from nrbench.base.errors import Mark, Problem, did_you_mean
 from nrbench.families.row import Row, RowFilter, chooses, covered, matches
 from nrbench.families.selection import chosen_on
+from nrbench.suite.recipe import Recipe
 from nrbench.suite.seeds import GrowingSeeds
-from nrbench.suite.suite import Benchmark, MethodPair, Suite
+from nrbench.suite.suite import SECTIONS, Benchmark, MethodPair, Suite
 from nrbench.suite.table import FIELDS, Pivot, expanded
 from nrbench.suite.yaml import Node, Path_, dotted
 
@@ -140,3 +143,30 @@ def validated_by(suite: Suite) -> Iterator[str]:
     for label, selection in suite.selections.items():
         if chosen_on(selection, noise) == "validation":
             yield label
+
+
+def collisions(suites: Sequence[Suite], index: int, marks: Sequence[Mark]) -> Iterator[Problem]:
+    """Yield what a suite says otherwise than one that is included before it."""
+    suite, mark = suites[index], marks[index]
+    if suite.name in {other.name for other in suites[:index]}:
+        yield Problem(mark, f"include.{index}", f"two suites here are named {suite.name}")
+    for field in ("seeds", "draws", "selections"):
+        if canonical(getattr(suite, field)) != canonical(getattr(suites[0], field)):
+            yield Problem(mark, f"include.{index}", f"{suite.name} has other {field} than {suites[0].name}")
+    for other in suites[:index]:
+        for section in SECTIONS:
+            mine, theirs = getattr(suite, section), getattr(other, section)
+            for label in (label for label in mine if label in theirs and mine[label] != theirs[label]):
+                message = f"{label!r} is not the same in {suite.name} as in {other.name}: name in one what differs"
+                yield Problem(mark, f"include.{index}.{section}", message)
+        mine, theirs = _recipes(suite), _recipes(other)
+        if unlike := [labels for labels in mine if labels in theirs and mine[labels] != theirs[labels]]:
+            what = ", ".join(min(unlike))
+            message = f"{suite.name} trains {what} by another recipe than {other.name}: name in one what differs"
+            yield Problem(mark, f"include.{index}.recipe", message)
+
+
+def _recipes(suite: Suite) -> dict[tuple[str, str, str], Recipe]:
+    """Return the recipe of each method, backbone and data set."""
+    own = {label: suite.recipe.for_method(method) for label, method in suite.methods.items()}
+    return {labels: own[labels[0]] for labels in product(suite.methods, suite.backbones, suite.datasets)}

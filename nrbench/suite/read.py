@@ -5,27 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from nrbench.base.component import Component, DataFile, canonical, parameter
-from nrbench.base.errors import DataError, Mark, Problem, SuiteError, did_you_mean
+from nrbench.base.component import Component, DataFile, parameter
+from nrbench.base.errors import DataError, Problem, SuiteError, did_you_mean
 from nrbench.families.registry import Registry
-from nrbench.suite.check import contradictions, figure_problems, table_problems
+from nrbench.suite.check import collisions, contradictions, figure_problems, table_problems
 from nrbench.suite.layers import Layers, layered
-from nrbench.suite.recipe import Recipe
 from nrbench.suite.suite import SECTIONS, Benchmark, Collection, Suite
 from nrbench.suite.sweeps import count, sweeps, variants
 from nrbench.suite.trial import problems as trial_problems
 from nrbench.suite.yaml import Node, Path_, dotted, parse
 
 MAX_ROWS = 10_000
-MOST_PROBLEMS = 200
 """Rows that the sweeps of one label may make."""
+MOST_PROBLEMS = 200
 
 
 def load_suite(
@@ -57,7 +55,7 @@ def _collection(layers: Layers, registry: Registry) -> Collection:
             problems += error.problems
     if problems:
         raise SuiteError(problems)
-    problems += [problem for index in range(1, len(suites)) for problem in _collisions(suites, index, layers.marks)]
+    problems += [problem for index in range(1, len(suites)) for problem in collisions(suites, index, layers.marks)]
     fields = layers.root.plain() | {"suites": suites}
     try:
         collection = Collection.model_validate(fields, context={"registry": registry})
@@ -68,41 +66,6 @@ def _collection(layers: Layers, registry: Registry) -> Collection:
     if problems:
         raise SuiteError(problems)
     return collection
-
-
-def _collisions(suites: Sequence[Suite], index: int, marks: Sequence[Mark]) -> Iterator[Problem]:
-    """Yield what a suite says otherwise than one that is included before it."""
-    suite, mark = suites[index], marks[index]
-    if suite.name in {other.name for other in suites[:index]}:
-        yield Problem(mark, f"include.{index}", f"two suites here are named {suite.name}")
-    for field in ("seeds", "draws", "selections"):
-        if canonical(getattr(suite, field)) != canonical(getattr(suites[0], field)):
-            yield Problem(mark, f"include.{index}", f"{suite.name} has other {field} than {suites[0].name}")
-    for other in suites[:index]:
-        for section in SECTIONS:
-            mine, theirs = getattr(suite, section), getattr(other, section)
-            for label in (label for label in mine if label in theirs and mine[label] != theirs[label]):
-                message = f"{label!r} is not the same in {suite.name} as in {other.name}: name in one what differs"
-                yield Problem(mark, f"include.{index}.{section}", message)
-        if suite.recipe != other.recipe:
-            theirs = set(_trained(other))
-            shared = [
-                labels
-                for labels in _trained(suite)
-                if labels in theirs and _recipe(suite, labels) != _recipe(other, labels)
-            ]
-            if shared:
-                what = ", ".join(min(shared))
-                message = f"{suite.name} trains {what} by another recipe than {other.name}: name in one what differs"
-                yield Problem(mark, f"include.{index}.recipe", message)
-
-
-def _trained(suite: Suite) -> Iterator[tuple[str, str, str]]:
-    return product(suite.methods, suite.backbones, suite.datasets)
-
-
-def _recipe(suite: Suite, labels: tuple[str, str, str]) -> Recipe:
-    return suite.recipe.for_method(suite.methods[labels[0]])
 
 
 def written_component(text: str, origin: str) -> Node:
