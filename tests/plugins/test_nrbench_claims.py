@@ -290,6 +290,15 @@ def test_the_docs_show_these_verdicts(paper: Benchmark) -> None:
         assert line in text
 
 
+def test_the_docs_show_the_claims_about_training_too(registry: Registry) -> None:
+    """Each claim whose evidence is what probes measure stands in docs/paper.md, with its sentence and its place."""
+    text = (Path(__file__).parent.parent.parent / "docs" / "paper.md").read_text()
+    claims = load_suite(shipped_suites()["paper/figures"], registry).claims
+    assert {label.partition(" ")[0] for label in claims} >= {"C11", "C15", "C28", "C36"}
+    for label, claim in claims.items():
+        assert f"| {label} | {claim.text} ({claim.source}) | " in text
+
+
 # -- what probes measured -----------------------------------------------------------------------------------------------------
 
 
