@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from nrbench.base.component import Frozen
-from nrbench.base.sequential import repeated_levels
+from nrbench.base.sequential import level_at_end, repeated_levels
 from nrbench.base.statistics import mean, paired_p
 from nrbench.families.row import Column, matches
 from nrbench.jobs.results import Result, score
@@ -26,8 +26,8 @@ class Growth(Frozen):
     level: float
     """The confidence of each interval, and 1 less the error of each test, so that 95 % hold over all looks.
 
-    Once a study has ended, a look that left two or more pairs open is none for this: whatever the numbers of any one of
-    them, it could not have ended there.
+    Once a study has ended, they need not hold wherever it might have (`level_at_end`), and a look that left two or more
+    pairs open is none for this: whatever the numbers of any one of them, it could not have ended there.
     """
     unresolved: tuple[tuple[str, str], ...]
     """The pairs that are not told apart."""
@@ -43,7 +43,7 @@ def growth_of(benchmark: Benchmark, results: Mapping[str, Result]) -> Growth | N
     if seeds.number == seeds.last or not goes_on(benchmark, results):
         before = range(seeds.first, seeds.number)
         could_end = [look for look in before if len(set(_open(benchmark, results, look, levels[look]))) < 2]
-        level = repeated_levels((*could_end, seeds.number), seeds.last)[-1]
+        level = level_at_end((*could_end, seeds.number), seeds.last)
     still = _open(benchmark, results, seeds.number, level)
     return Growth(
         first=seeds.first,

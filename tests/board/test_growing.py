@@ -10,7 +10,7 @@ import pytest
 
 import nrbench as package
 from nrbench import Options, Registry, Store, load_suite
-from nrbench.base.sequential import repeated_levels
+from nrbench.base.sequential import level_at_end, repeated_levels
 from nrbench.base.statistics import paired_p, t_interval
 from nrbench.board.growing import grown, growth_of, unresolved
 from nrbench.suite.suite import Suite
@@ -49,7 +49,7 @@ def test_it_ends_where_a_look_tells_all_pairs_apart(growing: Suite, tmp_path: Pa
     assert all(open_at(seeds, levels[seeds]) for seeds in range(3, ends))
     assert ends == 6 or not open_at(ends, levels[ends])
     could_end = [seeds for seeds in range(3, ends) if open_at(seeds, levels[seeds]) < 2]
-    assert board.growth.level == board.level == repeated_levels((*could_end, ends), 6)[-1]
+    assert board.growth.level == board.level == level_at_end((*could_end, ends), 6)
     assert bool(board.growth.unresolved) == bool(open_at(ends, board.level))
     assert {len(row.by_seed) for row in board.rows} == {ends}
 
