@@ -14,13 +14,13 @@ from nrbench_methods import (
     DAMP,
     FSAM,
     GSAM,
-    SAMPa,
+    LPFSGD,
     AntiPGD,
     FisherSAM,
     HardwareAware,
     LookSAM,
-    LPFSGD,
     NoiseInjection,
+    SAMPa,
 )
 from nrbench_noise import Laplace
 from tests.plugins.test_nrbench_methods import A, Quadratic, W, gradient_of
