@@ -122,8 +122,9 @@ class Component(Frozen, ABC):
         """Raise `ValueError` for a number that float32, which everything is computed in, cannot hold or takes for nothing."""
         for field in type(self).model_fields:
             value = getattr(self, field)
-            if isinstance(value, float) and value and not 1e-30 <= abs(value) <= 1e30:
-                raise ValueError(f"{field} is {value:g}, which is beyond what can be computed with")
+            for number in value if isinstance(value, tuple) else (value,):
+                if isinstance(number, float) and number and not 1e-30 <= abs(number) <= 1e30:
+                    raise ValueError(f"{field} is {number:g}, which is beyond what can be computed with")
         return self
 
     def identity(self) -> Any:

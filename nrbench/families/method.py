@@ -18,7 +18,7 @@ from nrbench.families.displacement import Perturbation, Weights
 from nrbench.families.noise import NoiseModel
 from nrbench.families.optimizer import Optimizer
 from nrbench.families.state import State
-from nrbench.families.step import Step
+from nrbench.families.step import Clock, Step
 
 Statistics = tuple[float, ...]
 
@@ -32,6 +32,9 @@ class Method(Component, family="methods"):
     """Whether there is anything to train; a method that does not train gives the weights that are judged."""
     reestimates: ClassVar[bool] = False
     """Whether BatchNorm's running statistics are estimated anew for `evaluation_weights`, on training images."""
+
+    moves_itself: ClassVar[bool] = False
+    """Whether its `update` moves the weights without `step.optimizer`."""
 
     optimizer: Annotated[Optimizer | None, ADDED_LATER] = None
     """What moves the weights; by default the recipe's optimizer."""
@@ -52,6 +55,13 @@ class Method(Component, family="methods"):
     def planned_passes(self) -> float:
         """Return the forward-backward passes per step that a plan counts with; what a step made is measured."""
         return 1.0
+
+    def passes_at(self, clock: Clock, strength: float = 1.0) -> float:
+        """Return the passes that a plan counts with for one step: `planned_passes`, and 1 at strength 0.
+
+        A method whose passes change with the training says its own, and one around others asks theirs.
+        """
+        return self.planned_passes() if strength or not self.rampable else 1.0
 
     def given_weights(self, seed: int) -> Weights | None:
         """Return parameters and buffers that were trained elsewhere, by name; None, as by default, has them trained."""
@@ -79,7 +89,12 @@ class Method(Component, family="methods"):
         return None
 
     @model_validator(mode="after")
-    def _is_moved_by_one(self) -> Self:
+    def _is_trained(self) -> Self:
+        for method in inside(self):
+            if not method.trains:
+                raise ValueError(f"{method.name} is not trained, so that nothing can be made of its steps")
+        if self.optimizer is not None and moves_itself(self):
+            raise ValueError(f"the optimizer of {moves_itself(self)} is a part of it, and another would move nothing")
         own_optimizer(self)
         return self
 
@@ -95,6 +110,11 @@ def own_optimizer(method: Method) -> Optimizer | None:
     if len(found) > 1:
         raise ValueError("the methods inside it have different optimizers; say here which one moves the weights")
     return next(iter(found), None)
+
+
+def moves_itself(method: Method) -> str:
+    """Return the name of a method, or of one inside it, that needs no optimizer; nothing where there is none."""
+    return method.name if method.moves_itself else next(filter(None, map(moves_itself, inside(method))), "")
 
 
 def is_rampable(method: Method) -> bool:

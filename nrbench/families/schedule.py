@@ -94,7 +94,35 @@ class Product(Schedule):
         return prod(schedule.factor_at(clock) for schedule in self.of)
 
 
-class Between(Schedule):
+class _Made(Schedule):
+    """Made of another schedule, and never below 0."""
+
+    of: Schedule = Linear()
+
+    @model_validator(mode="after")
+    def _stays_above(self) -> Self:
+        for step in range(1000):
+            self.factor_at(Clock(step, total=1000))
+        return self
+
+    @abstractmethod
+    def _made(self, factor: float) -> float:
+        """Return the factor for one of the other's."""
+
+    def __call__(self, progress: float) -> float:
+        return self._not_below(self.of(progress))
+
+    def factor_at(self, clock: Clock) -> float:
+        return self._not_below(self.of.factor_at(clock))
+
+    def _not_below(self, factor: float) -> float:
+        made = self._made(factor)
+        if made < 0:
+            raise ValueError(f"where {self.of.name} is {factor:g} the factor would be {made:g}, which is below 0")
+        return made
+
+
+class Between(_Made):
     """From `low` to `high` as another schedule goes from 0 to 1; a low above the high falls."""
 
     name: Literal["between"] = "between"
@@ -106,17 +134,11 @@ class Between(Schedule):
     of: Schedule = Linear()
     """The other."""
 
-    def __call__(self, progress: float) -> float:
-        return self._within(self.of(progress))
-
-    def factor_at(self, clock: Clock) -> float:
-        return self._within(self.of.factor_at(clock))
-
-    def _within(self, share: float) -> float:
-        return self.low + (self.high - self.low) * share
+    def _made(self, factor: float) -> float:
+        return self.low + (self.high - self.low) * factor
 
 
-class Falling(Schedule):
+class Falling(_Made):
     """1 less another schedule, such as from 1 to 0 in the first half: `{name: falling, of: {name: linear, until: 0.5}}`."""
 
     name: Literal["falling"] = "falling"
@@ -124,21 +146,7 @@ class Falling(Schedule):
     of: Schedule = Linear()
     """What it is 1 less of; a schedule that stays between 0 and 1."""
 
-    @model_validator(mode="after")
-    def _stays_above(self) -> Self:
-        for step in range(1000):
-            self.factor_at(Clock(step, total=1000))
-        return self
-
-    def __call__(self, progress: float) -> float:
-        return self._below(self.of(progress))
-
-    def factor_at(self, clock: Clock) -> float:
-        return self._below(self.of.factor_at(clock))
-
-    def _below(self, factor: float) -> float:
-        if factor > 1:
-            raise ValueError(f"1 less a factor of {factor:g} is below 0")
+    def _made(self, factor: float) -> float:
         return 1.0 - factor
 
 

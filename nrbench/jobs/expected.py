@@ -81,7 +81,7 @@ def expected_time(benchmark: Benchmark, plan: Plan, store: Store, root: Path, de
 def _seconds_of(job: Job, ahead: Left, train: int, step: float, judged: EvaluationCost) -> float:
     """Return the time of what is left of a job; `step` is the time of one pass of a step."""
     recipe = job.training.recipe
-    steps = -(-train // recipe.batch_size) * ahead.epochs * job.training.method.planned_passes()
+    steps = -(-train // recipe.batch_size) * ahead.epochs * recipe.passes_of(job.training.method)
     slower = judged.noisy.value if judged.noisy else 1.0
     seen = (ahead.clean + ahead.noisy * slower) / judged.images_per_second
     return (steps + ahead.probed / recipe.batch_size) * step + seen

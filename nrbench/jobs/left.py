@@ -43,7 +43,7 @@ def left(job: Job, record: TrainingRecord, sizes: Mapping[str, int], *, fresh: b
     looks += [(cell.noise.random, _images(cell, sizes)) for cell in job.cells]
     return Left(
         epochs=epochs,
-        trained=epochs * job.training.method.planned_passes() * sizes["train"],
+        trained=epochs * job.training.recipe.passes_of(job.training.method) * sizes["train"],
         probed=sum(probe.passes(sizes) * _times(probe, job, record, epochs) for probe in job.probes),
         clean=sum(images for random, images in looks if not random),
         noisy=sum(images for random, images in looks if random),

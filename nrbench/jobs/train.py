@@ -15,7 +15,7 @@ from torch.nn.utils import parametrize
 from nrbench.base.chance import TrainingChance, derive, seed_torch
 from nrbench.base.torch_state import unchanged
 from nrbench.families.analog import Layout
-from nrbench.families.displacement import check_displacement
+from nrbench.families.displacement import Weights, check_displacement
 from nrbench.families.executor import Failure
 from nrbench.families.method import Method, own_optimizer, reestimates
 from nrbench.families.network import CALIBRATION_BATCH, copy_into, estimated_statistics, norm, same, stored_tensors
@@ -133,13 +133,19 @@ def train(
     for epoch in range(checkpoint.epoch + 1 if checkpoint else 1, training.epochs + 1):
         watch = Watch([observer for observer in observers if observer.due(epoch, training.epochs)])
         loss, passes = loop.epoch(epoch, watch)
-        if epoch == training.epochs and before and (loop.idle or same(dict(model.named_parameters()), before)):
+        if epoch == training.epochs and before and (loop.idle or same(_judged(model, method, state), before)):
             raise ValueError(f"{method.name} trains nothing: no gradient was found, or no weight has moved")
         whole = torch.stack(
             [tensor.isfinite().all() for n, tensor in stored_tensors(model).items() if n in finite]
         ).all()
         mean = loss.where(whole, float("nan")).item() / len(data.train)  # the last step is in no loss
         yield Trained(epoch, mean, passes, model, optimizer, training, data, state, layout, finite, watch.means())
+
+
+def _judged(model: nn.Module, method: Method, state: State) -> Weights:
+    """Return the parameters that a network is judged by."""
+    instead = method.evaluation_weights(state) or {}
+    return {name: instead.get(name, p) for name, p in model.named_parameters()}
 
 
 class _Loop:

@@ -71,7 +71,7 @@ def _cost(
         epoch_seconds=mean(mean(epoch.seconds for epoch in record.epochs) for _, record in trained),
         epochs=epochs,
         passes=mean(mean(epoch.passes_per_step for epoch in record.epochs) for _, record in trained),
-        planned=trained[0][0].method.planned_passes(),
+        planned=trained[0][0].recipe.passes_of(trained[0][0].method),
         state_models=mean(known) if known else None,
     )
 

@@ -127,7 +127,7 @@ def forecast(benchmark: Benchmark, plan: Plan, store: Store, data: Path) -> Fore
         failed_cells=len(plan.failed),
         shared_trainings=shared_trainings,
         shared_cells=shared_cells,
-        passes=sum(each.epochs * each.job.training.method.planned_passes() for each in ahead),
+        passes=sum(each.epochs * each.job.training.recipe.passes_of(each.job.training.method) for each in ahead),
         probe_passes=_probed(ahead),
         noisy_passes=sum(cell.draws for job in plan.jobs for cell in job.cells if cell.noise.random),
         seconds=_seconds(ahead, lambda training: spent.get(labels[training.key][:3])),
@@ -173,7 +173,7 @@ def _seconds(ahead: Sequence[_Ahead], pace: Callable[[Training], float | None]) 
     total = 0.0
     for each in ahead:
         training = each.job.training
-        passes = training.method.planned_passes() if training.epochs else 0.0
+        passes = training.recipe.passes_of(training.method) if training.epochs else 0.0
         if passes:
             epoch = pace(training)
             if epoch is None or each.left is None:

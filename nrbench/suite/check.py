@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import product
 
 from nrbench.base.component import canonical
 from nrbench.base.errors import Mark, Problem, did_you_mean
 from nrbench.families.row import Row, RowFilter, chooses, covered, matches
 from nrbench.families.selection import chosen_on
-from nrbench.suite.recipe import Recipe
+from nrbench.suite.recipe import PLACES, Recipe
 from nrbench.suite.seeds import GrowingSeeds
 from nrbench.suite.suite import SECTIONS, Benchmark, MethodPair, Suite
 from nrbench.suite.table import FIELDS, Pivot, expanded
@@ -75,10 +76,6 @@ def _ambiguous(
                     break
 
 
-LOOKED_AT = 1000
-"""Places of a schedule that are looked at."""
-
-
 def contradictions(suite: Suite, root: Node) -> Iterator[Problem]:
     """Yield what parts of a suite say against each other."""
     path: Path_
@@ -93,17 +90,22 @@ def contradictions(suite: Suite, root: Node) -> Iterator[Problem]:
             path = ("probes", label, "every")
             message = f"it would be measured every {probe.every} of {suite.recipe.epochs} epochs"
             yield Problem(root.locate(path), dotted(path), message)
+        for epochs, trained in _durations(suite).items():
+            if epochs and not any(probe.due(epoch, epochs) for epoch in range(1, epochs + 1)):
+                path = ("probes", label)
+                message = f"it would be measured after none of the {epochs} epochs of {trained}"
+                yield Problem(root.locate(path), dotted(path), message)
     for label, method in suite.methods.items():
         if method.seeds is not None and method.seeds < suite.seed_count:
             path = ("methods", label)
             message = f"there are weights for {method.seeds} of {suite.seed_count} seeds"
             yield Problem(root.locate(path), dotted(path), message, "give a file for each, or ask for fewer")
         try:
-            method.planned_passes()
+            suite.recipe.passes_of(method)
             suite.recipe.for_method(method)
         except Exception as error:  # whatever a method of somebody else's says of its passes
             yield Problem(root.locate(("methods", label)), dotted(("methods", label)), str(error))
-    if not any(suite.recipe.lr_schedule(number / LOOKED_AT) for number in range(LOOKED_AT)):
+    if not any(suite.recipe.lr_schedule(number / PLACES) for number in range(PLACES)):
         mark = root.locate(("recipe", "lr_schedule"))
         yield Problem(
             mark, "recipe.lr_schedule", "the learning rate is 0 in every step, so that nothing would be trained"
@@ -113,6 +115,15 @@ def contradictions(suite: Suite, root: Node) -> Iterator[Problem]:
             path = ("selections", label, "on")
             message = "there is no validation set: recipe.held_out is 0"
             yield Problem(root.locate(path), dotted(path), message, "hold some out, or choose on test")
+
+
+def _durations(suite: Suite) -> dict[int, str]:
+    """Return for how many epochs methods train, with one that does; what cannot be planned is left out."""
+    found: dict[int, str] = {}
+    for label, method in suite.methods.items():
+        with suppress(Exception):  # said of the method itself
+            found.setdefault(suite.recipe.for_method(method).epochs if method.trains else 0, label)
+    return found
 
 
 def figure_problems(benchmark: Benchmark, root: Node) -> Iterator[Problem]:

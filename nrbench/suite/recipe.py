@@ -12,7 +12,10 @@ from nrbench.base.component import ADDED_LATER, NOT_IN_KEY, Frozen
 from nrbench.families.method import Method
 from nrbench.families.optimizer import Optimizer, Sgd
 from nrbench.families.schedule import Cosine, Schedule
-from nrbench.families.step import BatchNormStatistics
+from nrbench.families.step import BatchNormStatistics, Clock
+
+PLACES = 1000
+"""At how many places of a training a schedule is looked at."""
 
 
 class Recipe(Frozen):
@@ -79,7 +82,7 @@ class Recipe(Frozen):
             raise ValueError(
                 f"a budget of passes counts with bn_statistics: first; {self.bn_statistics} adds a pass to some methods"
             )
-        passes = method.planned_passes()
+        passes = self.passes_of(method)
         if not 0 < passes < inf:
             raise ValueError(f"a budget of passes needs to know what a step costs, and it plans {passes:g} passes")
         epochs = int(self.epochs / passes + 1e-9)
@@ -88,6 +91,11 @@ class Recipe(Frozen):
                 f"a budget of {self.epochs} epochs' passes is less than one epoch of {passes:g} passes a step"
             )
         return self.replace(budget="epochs", epochs=epochs)
+
+    def passes_of(self, method: Method) -> float:
+        """Return the forward-backward passes per step that a plan counts with: the mean over 1,000 places of a training."""
+        places = (Clock(n, total=PLACES, lr_factor=self.lr_schedule(n / PLACES)) for n in range(PLACES))
+        return sum(map(method.passes_at, places)) / PLACES
 
     def for_device(self, device: torch.device) -> Recipe:
         """Return the recipe with `precision: auto` made concrete for a device."""

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from nrbench import Method, State, Step, Weights
+from nrbench import Clock, Method, State, Step, Weights
 
 
 class Around(Method):
@@ -13,6 +13,9 @@ class Around(Method):
 
     def planned_passes(self) -> float:
         return self.method.planned_passes()
+
+    def passes_at(self, clock: Clock, strength: float = 1.0) -> float:
+        return self.method.passes_at(clock, strength)
 
     def backward(self, step: Step) -> Tensor:
         return self.method.backward(step.within("method"))

@@ -1,9 +1,9 @@
 """Bayes SAM."""
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor
 
 from nrbench import Method, Step, Weights
@@ -23,6 +23,7 @@ class BSAM(Method):
 
     name: Literal["bsam"] = "bsam"
     rampable: ClassVar[bool] = False
+    moves_itself: ClassVar[bool] = True
     paper: ClassVar[str] = "Möllenhoff and Khan 2023, SAM as an Optimal Relaxation of Bayes (algorithm 1)"
 
     rho: float = Field(default=0.01, ge=0)
@@ -41,12 +42,6 @@ class BSAM(Method):
     """N is the number of training images times this, for what augmentation adds."""
     parts: int = Field(default=8, ge=1)
     """Into how many parts the batch is cut; fewer where a part would have fewer images than a pass takes."""
-
-    @model_validator(mode="after")
-    def _moves_itself(self) -> Self:
-        if self.optimizer is not None:
-            raise ValueError("its optimizer is a part of it: say alpha, betas and prior_precision")
-        return self
 
     def planned_passes(self) -> float:
         return 1 + passes_in_parts(self.parts)

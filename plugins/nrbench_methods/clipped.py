@@ -9,6 +9,8 @@ from torch import Tensor
 from nrbench import State, Step, Weights
 from nrbench_methods.around import Around
 
+_HELD = "held "
+
 
 class Clipped(Around):
     """Any method whose stored weights are held to k standard deviations of their layer, around 0, after each step.
@@ -27,26 +29,29 @@ class Clipped(Around):
 
     def update(self, step: Step) -> None:
         super().update(step)
-        if step.strength:
-            hold(step, self.deviations)
+        held = hold(step, self.deviations) if step.strength else []
+        if super().evaluation_weights(step.state) is not None:
+            step.state.clear()
+            step.state.update({_HELD + name: 1 for name in held})
 
     def evaluation_weights(self, state: State) -> Weights | None:
         judged = super().evaluation_weights(state)
-        return judged and {name: _held(w, self.deviations) if w.ndim > 1 else w for name, w in judged.items()}
+        return judged and {n: _held(w, self.deviations) if _HELD + n in state else w for n, w in judged.items()}
 
 
-def hold(step: Step, deviations: float) -> None:
-    """Clip the stored matrices of a network that are trained to so many standard deviations of each, around 0.
+def hold(step: Step, deviations: float) -> list[str]:
+    """Clip the stored matrices of a network that are trained to so many standard deviations of each; return their names.
 
     Raise `ValueError` for a weight that is computed from others in each pass.
     """
     parameters = dict(step.model.named_parameters())
+    held = [name for name in step.weights().layout.layers if name not in parameters or parameters[name].requires_grad]
     with torch.no_grad():
-        for name in step.weights().layout.layers:
+        for name in held:
             if name not in parameters:
                 raise ValueError(f"{name} is computed in each pass, so that it cannot be held to a range")
-            if parameters[name].requires_grad:
-                parameters[name].copy_(_held(parameters[name], deviations))
+            parameters[name].copy_(_held(parameters[name], deviations))
+    return held
 
 
 def _held(weight: Tensor, deviations: float) -> Tensor:

@@ -38,7 +38,7 @@ class DAMP(Method):
     """Into how many parts the batch is cut."""
 
     def planned_passes(self) -> float:
-        return passes_in_parts(self.samples)
+        return passes_in_parts(self.samples if self.sigma else 1)
 
     def backward(self, step: Step) -> Tensor:
         return displaced_backward(step.scaled(self.sigma), RelativeNoise(), samples=self.samples)

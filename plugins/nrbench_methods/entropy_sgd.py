@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nrbench import ADDED_LATER, Method, Optimizer, Sgd, State, Step, Weights
 
-_OUTER, _MEAN = "w of ", "mean of "
+_OUTER, _MEAN, _MADE = "w of ", "mean of ", "inner steps made"
 
 
 class EntropySGD(Method):
@@ -17,7 +17,7 @@ class EntropySGD(Method):
     L inner steps from w' = w: w' ← w' - η'(∇L(w') - γ(w - w')) + √(2η') · ε · z, with a running mean μ of w'; then w moves
     along w - μ. Each step of the training is an inner one, on a batch of its own; every L-th moves w, by the method's own
     optimizer, which alone may let weights decay and by default does not. η' follows the recipe's schedule. Judged is w, with
-    BatchNorm's statistics estimated anew.
+    BatchNorm's statistics estimated anew; inner steps at the end that are fewer than L move it no more.
     """
 
     name: Literal["entropy_sgd"] = "entropy_sgd"
@@ -46,7 +46,13 @@ class EntropySGD(Method):
         return step.backward()
 
     def update(self, step: Step) -> None:
-        state, (outer, inner) = step.state, divmod(step.clock.step, self.steps)
+        if step.clock.total < self.steps:
+            raise ValueError(
+                f"a training of {step.clock.total} steps moves no weight: {self.steps} of them make one of w"
+            )
+        state = step.state
+        outer, inner = divmod(state.get(_MADE, 0), self.steps)
+        state[_MADE] = state.get(_MADE, 0) + 1
         scope, rate = self.scope * (1 + self.growth) ** outer, self.inner_lr * step.clock.lr_factor
         trained = {name: p for name, p in step.model.named_parameters() if p.grad is not None}
         with torch.no_grad():

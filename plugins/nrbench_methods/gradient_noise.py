@@ -21,7 +21,7 @@ class GradientNoise(Method):
 
     eta: float = Field(default=0.01, ge=0)
     """The variance at the first step; the paper tries 0.01, 0.3 and 1."""
-    gamma: float = Field(default=0.55, ge=0)
+    gamma: float = Field(default=0.55, ge=0, le=10)
     """How fast it falls with the number t of the step."""
 
     def backward(self, step: Step) -> Tensor:

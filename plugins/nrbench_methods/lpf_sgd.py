@@ -43,7 +43,7 @@ class LPFSGD(Method):
     """α: by how much γ grows in the course of the training, γ₀ · (1 + (α - 1) · ½(1 - cos πt/T)); 15 to 35 in the paper."""
 
     def planned_passes(self) -> float:
-        return passes_in_parts(self.samples)
+        return passes_in_parts(self.samples if self.gamma else 1)
 
     def backward(self, step: Step) -> Tensor:
         scaled = step.scaled(increased(self.increase, step.progress))

@@ -13,7 +13,7 @@ from torch.nn.functional import kl_div, log_softmax, softmax
 from nrbench import Chance, Criterion, DataFile, Method, Perturbation, Step, Weights, displaced_backward, laid_out
 from nrbench_methods.trained import check_weights
 
-_TEACHER = "teacher's "
+_TEACHER, _BEGUN = "teacher's ", "begun"
 
 
 class RangeNoise(Perturbation):
@@ -24,7 +24,10 @@ class RangeNoise(Perturbation):
     eta: float = Field(ge=0)
 
     def displacement(self, weights: Weights, *, gradient: Weights | None, chance: Chance) -> Weights:
-        sizes = {name: weights[name].amax() - weights[name].amin() for name in laid_out(weights).layout.layers}
+        layers = laid_out(weights).layout.layers
+        if not layers:
+            raise ValueError("nothing of this network lies on the device, so that no noise can move it")
+        sizes = {name: weights[name].amax() - weights[name].amin() for name in layers}
         return {n: self.eta * size * chance.normal(n, weights[n].shape).to(size.dtype) for n, size in sizes.items()}
 
 
@@ -73,7 +76,7 @@ class NoisyMachines(Method):
         return displaced_backward(replace(step, labels=lessons, criterion=criterion), RangeNoise(eta=self.eta))
 
     def update(self, step: Step) -> None:
-        if self.teacher is None or step.clock.step:
+        if self.teacher is None or _BEGUN in step.state:
             super().update(step)
             if self.teacher is None and (step.clock.step + 1) / step.clock.total >= self.switch:
                 self._teacher(step)
@@ -82,13 +85,15 @@ class NoisyMachines(Method):
         with torch.no_grad():  # the first step is spent on becoming the teacher
             for name, tensor in self._teacher(step).items():
                 own[name].copy_(tensor)
+        step.state[_BEGUN] = 1
 
     def _teacher(self, step: Step) -> Weights:
         """Return the teacher's parameters and buffers, which the first call remembers."""
         if not len(step.state):
-            given = self.teacher_weights() or step.model.state_dict()
-            step.state.update({_TEACHER + n: t.detach().to(step.images.device, copy=True) for n, t in given.items()})
-        return {name.removeprefix(_TEACHER): tensor for name, tensor in step.state.items()}
+            own = step.model.state_dict()
+            given = self.teacher_weights() or own
+            step.state.update({_TEACHER + n: t.detach().to(own[n], copy=True) for n, t in given.items()})
+        return {n.removeprefix(_TEACHER): t for n, t in step.state.items() if n.startswith(_TEACHER)}
 
 
 def _distilled(

@@ -36,8 +36,10 @@ class Ramped(Method):
         return self.method.backward(self._scaled(step))
 
     def planned_passes(self) -> float:
-        on = sum(self.schedule.factor_at(Clock(step, total=1000)) > 0 for step in range(1000)) / 1000
-        return on * self.method.planned_passes() + 1 - on
+        return self.method.planned_passes()
+
+    def passes_at(self, clock: Clock, strength: float = 1.0) -> float:
+        return self.method.passes_at(clock, strength * self.schedule.factor_at(clock))
 
     def update(self, step: Step) -> None:
         self.method.update(self._scaled(step))

@@ -36,5 +36,5 @@ class RSAM(Method):
         delta = FilterNoise(gamma=self.sigma).displacement(step.weights(), gradient=None, chance=step.chance)
         step.backward(delta)
         gradient = step.take_gradient()
-        start = {name: delta[name] for name in gradient if name in delta}
+        start = {name: step.strength * delta[name] for name in gradient if name in delta}
         return step.backward(ascent(plus(start, gradient, self.mix), self.rho))

@@ -25,7 +25,7 @@ class RWP(Method):
     """Into how many parts the batch is cut, each of which meets noise of its own; with BatchNorm of two images at least."""
 
     def planned_passes(self) -> float:
-        return passes_in_parts(self.samples)
+        return passes_in_parts(self.samples if self.sigma else 1)
 
     def backward(self, step: Step) -> Tensor:
         return displaced_backward(step.scaled(self.sigma), self.noise, samples=self.samples)

@@ -69,8 +69,10 @@ class SSSAM(Method):
     """A factor of that chance at each step."""
 
     def planned_passes(self) -> float:
-        chances = (self._chance(Clock(step, total=1000)) for step in range(1000))
-        return 1 + sum(chances) / 1000
+        return 1 + self.probability
+
+    def passes_at(self, clock: Clock, strength: float = 1.0) -> float:
+        return 1 + self._chance(clock) if strength else 1.0
 
     def backward(self, step: Step) -> Tensor:
         if step.strength == 0:

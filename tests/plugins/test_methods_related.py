@@ -524,7 +524,7 @@ def test_an_average_begins_at_the_last_step_at_the_latest() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: methods.BSAM(optimizer=Sgd(lr=0.1)), "its optimizer is a part of it"),
+        (lambda: methods.BSAM(optimizer=Sgd(lr=0.1)), "the optimizer of bsam is a part of it"),
         (lambda: methods.BSAM(betas=(1.0, 0.9)), "less than 1"),
     ],
 )
@@ -536,5 +536,5 @@ def test_settings_that_would_do_nothing(make: Any, message: str) -> None:
 
 def test_the_chance_of_ss_sam_follows_any_schedule() -> None:
     """Of a schedule that follows the learning rate passes can be planned, and a chance is never above 1."""
-    assert methods.SSSAM(schedule=LearningRate()).planned_passes() == 1.5
-    assert methods.SSSAM(schedule=Between(low=3.0, high=3.0)).planned_passes() == 2
+    assert Recipe(lr_schedule=Constant()).passes_of(methods.SSSAM(schedule=LearningRate())) == 1.5
+    assert Recipe().passes_of(methods.SSSAM(schedule=Between(low=3.0, high=3.0))) == 2
