@@ -114,7 +114,7 @@ def pivoted(
             cells.append(_cell(grid[y][x], other, mark, above=_above(pivot.staircase, grid[y][x], sections)))
         lines.append(PivotLine(group=line.group, label=line.label, cells=tuple(cells)))
     tried = {len(found.rows) for row in grid for found in row if len(found.rows) > 1}
-    held_out = any(row.selected_on == "validation" for row in rows)
+    held_out = any(row.compared_on == "validation" for row in rows)
     return PivotTable(
         suite=suite,
         selection=rows[0].selection,

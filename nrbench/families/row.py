@@ -107,18 +107,27 @@ class Row(Frozen):
     """The key of each seed's cell, which `nrbench export` takes."""
 
     @property
+    def compared_on(self) -> Literal["validation", "test"]:
+        """The images that the best of a group is chosen on: those that epochs are, if they meet what is judged.
+
+        Validation images are met with BatchNorm's statistics as they were trained. A strength that is best then need not be
+        with statistics estimated anew, so what is judged with those is compared by that.
+        """
+        return "validation" if self.selected_on == "validation" and self.batch_norm == "frozen" else "test"
+
+    @property
     def chosen_by(self) -> float | None:
         """What the best of a group is the highest of; diverged is worse than anything, and what is not whole has nothing."""
         if self.status != "ok":
             return 0.0 if self.status == "diverged" else None
-        return self.validation_accuracy if self.selected_on == "validation" else self.accuracy
+        return self.validation_accuracy if self.compared_on == "validation" else self.accuracy
 
     @property
     def chosen_by_seed(self) -> tuple[float | None, ...]:
         """The same of each seed."""
         if self.status == "diverged":
             return (0.0,) * len(self.by_seed)
-        return self.validation_by_seed if self.selected_on == "validation" else self.by_seed
+        return self.validation_by_seed if self.compared_on == "validation" else self.by_seed
 
     @property
     def column(self) -> Column:
@@ -142,7 +151,8 @@ class RowFilter(Frozen):
     """The method."""
     best_of: Patterns = ()
     """A group of methods of which the best is taken: on validation where epochs are chosen there, strength and epoch
-    together, else by the accuracy itself."""
+    together, else by the accuracy itself, as with BatchNorm's statistics estimated anew, which validation images do not
+    meet."""
     backbone: Patterns = ()
     """The backbone; with several the best of them is taken."""
     dataset: Patterns = ()

@@ -64,7 +64,9 @@ def _notes(table: PivotTable) -> Iterator[str]:
         yield f"Cells beyond the staircase are marked {ABOVE}."
     if table.chosen_on:
         tried = sorted({cell.tried for cell in cells if cell.tried > 1})
-        where = "validation, together with the epoch" if table.chosen_on == "validation" else "test, as in the paper"
+        where = (
+            "validation, together with the epoch" if table.chosen_on == "validation" else "the test images themselves"
+        )
         yield f"The best of each group of {' or '.join(map(str, tried))} methods is chosen on {where}."
     if any(cell.unprejudiced not in (None, cell.accuracy) for cell in cells):
         yield (

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MARKERS = "osD^vP*Xdhp<>8"
+MANY = 150
+"""Of more lines than these none are picked out: such a board is searched, its pictures would double the time."""
 LONGEST = 60
 """Letters of a label in a picture."""
 LOOK: Any = {

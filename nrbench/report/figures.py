@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from nrbench.base.component import Component, canonical, parameter
+from nrbench.base.statistics import mean
 from nrbench.families.noise import NoiseModel
-from nrbench.families.sheet import Figure, Sheet
-from nrbench.report.drawing import drawn, plain, style
+from nrbench.families.sheet import Figure, Line, Sheet
+from nrbench.report.drawing import MANY, drawn, plain, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_LINES = 14
-"""Sheets with more lines are not drawn: nobody could tell them apart."""
+"""Of a sheet with more lines those of the highest mean accuracy are drawn: nobody could tell more of them apart."""
 
 Point = tuple[float, float, float]
 """Strength of the noise, accuracy and weight uncertainty."""
@@ -31,23 +32,39 @@ class Panel:
     lines: Mapping[str, Sequence[Point]]
 
 
-def figures(sheets: Sequence[Sheet], noise: Mapping[str, NoiseModel]) -> Iterator[Figure]:
+def figures(sheets: Sequence[Sheet], noise: Mapping[str, NoiseModel], baseline: str = "") -> Iterator[Figure]:
     """Yield a figure for each sheet that has strengths of noise as its columns."""
     for sheet in sheets:
-        if panels := list(_panels(sheet, noise)):
+        lines = _few(sheet, baseline)
+        left_out = f" Of {len(sheet.lines)} lines the highest are drawn." if len(lines) < len(sheet.lines) else ""
+        if panels := list(_panels(replace(sheet, lines=lines), noise)):
             yield drawn(
                 f"Strength: {sheet.title}",
                 f"Accuracy against the strength of the noise, {sheet.title}; the bands are ± the standard deviation over "
-                "training seeds, the point at 0 is without noise.",
+                f"training seeds, the point at 0 is without noise.{left_out}",
                 partial(_draw, panels=panels),
                 panels=len(panels),
                 size=(4.6 * len(panels) + 2.6, 4.2),
             )
 
 
+def _few(sheet: Sheet, baseline: str) -> tuple[Line, ...]:
+    """Return the lines of a sheet or, of more, those of the baseline and of the highest mean over its accuracies."""
+    columns = [index for index, head in enumerate(sheet.heads) if head.noise]
+    if len(sheet.lines) <= MOST_LINES or not columns:
+        return sheet.lines
+    if len(sheet.lines) > MANY:
+        return ()
+    means: dict[int, float] = {}
+    for number, line in enumerate(sheet.lines):
+        accuracies = [entry.accuracy for index in columns if (entry := line.entries[index]).accuracy is not None]
+        if len(accuracies) == len(columns):
+            means[number] = mean(accuracies)
+    order = sorted(means, key=lambda number: (sheet.lines[number].label != baseline, -means[number]))
+    return tuple(sheet.lines[number] for number in sorted(order[:MOST_LINES]))
+
+
 def _panels(sheet: Sheet, noise: Mapping[str, NoiseModel]) -> Iterator[Panel]:
-    if len(sheet.lines) > MOST_LINES:
-        return
     known = {index: noise[head.noise] for index, head in enumerate(sheet.heads) if head.noise and head.noise in noise}
     clean = [index for index, model in known.items() if model.clean]
     for kind in dict.fromkeys(model.name for model in known.values() if not model.clean):

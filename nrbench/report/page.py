@@ -98,7 +98,9 @@ def page_of(board: Leaderboard, benchmark: Benchmark, store: Store) -> Page:
     plain = [sheet for part in whole for sheet in _method_sheets(board, part)]
     chapters: dict[str, Iterable[Sheet | Figure]] = {
         "Figures": asked_figures(board, benchmark, store),
-        "Accuracy against the strength of the noise": figures([*asked, *plain], benchmark.section("noise")),
+        "Accuracy against the strength of the noise": figures(
+            [*asked, *plain], benchmark.section("noise"), board.baseline
+        ),
         "Who leads": (sheet for part in whole for sheet in _leads(board, part)),
         "Accuracy": [*asked, *plain],
         "Claims": claims,

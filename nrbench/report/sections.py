@@ -11,13 +11,14 @@ from nrbench.families.claim import Evidence
 from nrbench.families.row import Row
 from nrbench.families.section import Section
 from nrbench.families.sheet import Entry, Figure, Head, Line, Sheet
-from nrbench.report.drawing import drawn, plain, style
+from nrbench.report.drawing import MANY, drawn, plain, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_METHODS = 24
-"""Of more methods no figure is made: nobody could tell them apart. Their tails are in the table of every row."""
+"""Of more methods those of the highest mean accuracy are shown: nobody could tell more of them apart. All are in the table
+of every row."""
 MOST_PANELS = 4
 
 
@@ -28,6 +29,21 @@ def networks(evidence: Evidence) -> Iterator[tuple[str, list[Row]]]:
         yield f"{backbone} on {dataset}", [r for r in noisy if (r.backbone, r.dataset) == (backbone, dataset)]
 
 
+def _highest(rows: Sequence[Row]) -> tuple[list[str], str]:
+    """Return the methods of rows or, of more, those of the highest mean accuracy, and what to say of the others."""
+    by_method: dict[str, list[float]] = {}
+    for row in rows:
+        by_method.setdefault(row.method, []).extend([] if row.accuracy is None else [row.accuracy])
+    if len(by_method) <= MOST_METHODS:
+        return list(by_method), ""
+    if len(by_method) > MANY:
+        return [], ""
+    most = max(map(len, by_method.values()))
+    means = {method: mean(accuracies) for method, accuracies in by_method.items() if len(accuracies) == most > 0}
+    order = sorted(means, key=lambda method: -means[method])[:MOST_METHODS]
+    return [method for method in by_method if method in order], f" Of {len(by_method)} methods the highest are shown."
+
+
 class Differences(Section):
     """Forest plots: paired differences to the baseline with their 95 % intervals, a panel for each noise model."""
 
@@ -36,9 +52,10 @@ class Differences(Section):
     def parts(self, evidence: Evidence) -> Iterator[Figure]:
         for network, rows in networks(evidence):
             known = [row for row in rows if row.difference is not None and row.difference.interval is not None]
-            methods = list(dict.fromkeys(row.method for row in known))
+            methods, left_out = _highest(known)
+            known = [row for row in known if row.method in methods]
             noises = list(dict.fromkeys(row.noise for row in known))
-            if not known or len(methods) > MOST_METHODS:
+            if not known:
                 continue
             baseline = known[0].difference.to if known[0].difference else ""
             for start in range(0, len(noises), MOST_PANELS):
@@ -47,7 +64,7 @@ class Differences(Section):
                 yield drawn(
                     f"Differences to {baseline}: {network}" + (", continued" if start else ""),
                     f"Percentage points above {baseline} on {network}, mean and 95 % interval, each for itself, of "
-                    "differences paired over seeds; where the interval holds 0 nothing is resolved.",
+                    f"differences paired over seeds; where the interval holds 0 nothing is resolved.{left_out}",
                     partial(_forest, panels=panels, methods=methods),
                     panels=len(panels),
                     size=(2.2 + 2.0 * len(panels), 1.1 + 0.32 * len(methods)),
@@ -85,12 +102,13 @@ class TradeOff(Section):
 
     def parts(self, evidence: Evidence) -> Iterator[Figure]:
         for network, rows in networks(evidence):
-            points = dict(_points(rows))
-            if 1 < len(points) <= MOST_METHODS:
+            methods, left_out = _highest(rows)
+            points = dict(_points([row for row in rows if row.method in methods]))
+            if len(points) > 1:
                 yield drawn(
                     f"What robustness costs: {network}",
                     f"Mean accuracy under noise on {network}, against the accuracy of the same weights without noise and "
-                    "against passes per training step; the line joins what no other method beats in both.",
+                    f"against passes per training step; the line joins what no other method beats in both.{left_out}",
                     partial(_scatter, points=points),
                     panels=2,
                     size=(9.6, 4.2),
@@ -145,8 +163,8 @@ class Tail(Section):
 
     def parts(self, evidence: Evidence) -> Iterator[Sheet]:
         for network, rows in networks(evidence):
-            methods = dict.fromkeys(row.method for row in rows)
-            if len(methods) > MOST_METHODS:
+            methods, left_out = _highest(rows)
+            if not methods:
                 continue
             noises = dict.fromkeys(row.noise for row in rows)
             of = {(row.method, row.noise): row for row in rows}
@@ -158,7 +176,8 @@ class Tail(Section):
                 tuple(lines),
                 (
                     "Accuracy that 95 % of the chips reach; below it the worst chip, and the yield: the share of chips "
-                    "within one point of the same weights without noise. A chip is one noisy copy of one trained network.",
+                    "within one point of the same weights without noise. A chip is one noisy copy of one trained network."
+                    + left_out,
                 ),
             )
 

@@ -84,6 +84,21 @@ def test_a_choice_on_validation_is_not_one_by_accuracy() -> None:
     assert (line.cells[0].method, line.cells[0].accuracy) == ("RWP 0.1", 60.0)
 
 
+def test_what_is_judged_with_new_statistics_is_chosen_with_them() -> None:
+    """Held-out images were met with BatchNorm's statistics as trained: what is best with new ones is said by these."""
+    both = {"selected_on": "validation", "batch_norm": "recalibrated", "validation_by_seed": (71.0, 71.0)}
+    rows = [
+        row("RWP 0.1", (60.0, 61.0), **both, validation_accuracy=71.0),
+        row("RWP 0.2", (65.0, 66.0), **(both | {"validation_by_seed": (70.0, 70.0)}), validation_accuracy=70.0),
+    ]
+    table = filled(given=rows, rows=[{"label": "RWP", "best_of": "RWP *"}], columns=["clean"])
+    assert numbers(table) == [[65.5]]
+    assert table.chosen_on == "test"
+    fair = unprejudiced(rows)
+    assert fair is not None
+    assert fair.by_seed == (65.0, 66.0)
+
+
 def test_a_group_with_a_member_that_failed_has_no_best() -> None:
     """Nobody knows whether what has no result would have been the best: the cell says its status instead."""
     rows = [row("RWP 0.1", (60.0, 60.0)), row("RWP 0.2", (None, None))]

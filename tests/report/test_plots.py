@@ -16,11 +16,14 @@ import pytest
 
 import nrbench as package
 from nrbench import Entry, Evidence, Line, Row, Sheet
-from nrbench.families.sheet import heads
+from nrbench.families.sheet import Head, heads
 from nrbench.report.drawing import drawn as picture
 from nrbench.report.drawing import shortened
+from nrbench.report.figures import figures
 from nrbench.report.plots import BestOfGroups, Curve, Scatter
+from nrbench.report.sections import Tail
 from nrbench.report.training import _draw
+from nrbench_noise import Gaussian, NoNoise
 from tests.conftest import TINY, Finished
 
 Command = Callable[..., Finished]
@@ -235,3 +238,31 @@ def test_what_is_missing_is_said(registry: package.Registry, tiny: package.Suite
     assert [line.split(",")[-1] for line in curve.data.split("\n")[1:3]] == ["0.0", "0.0"]
     best = BestOfGroups.model_validate({"groups": {"all": "*"}}).parts(evidence)
     assert "RWP,81.0" in next(iter(best)).data
+
+
+def test_of_many_lines_the_highest_are_drawn_and_the_baseline() -> None:
+    """Of twenty lines fourteen are in the picture, SGD among them although it is last; of 151 there is no picture."""
+    columns = tuple(Head(text, noise=text) for text in ("clean", "small", "large"))
+    noise = {"clean": NoNoise(), "small": Gaussian(sigma=0.1), "large": Gaussian(sigma=0.2)}
+
+    def sheet(count: int) -> Sheet:
+        labels = [f"M{number:03}" for number in range(1, count)]
+        lines = [Line(label, (Entry("", accuracy=90.0 - n),) * 3) for n, label in enumerate(labels)]
+        return Sheet("title", "method", columns, (Line("SGD", (Entry("", accuracy=1.0),) * 3), *lines))
+
+    (figure,) = figures([sheet(20)], noise, "SGD")
+    shown = [label for label in ["SGD", *(f"M{number:03}" for number in range(1, 20))] if label.encode() in figure.svg]
+    assert shown == ["SGD", *(f"M{number:03}" for number in range(1, 14))]
+    assert "Of 20 lines the highest are drawn." in figure.seen
+    assert not list(figures([sheet(151)], noise, "SGD"))
+
+
+def test_of_many_methods_the_sections_show_the_highest() -> None:
+    """Of thirty methods tails are shown of the 24 of the highest mean, of one without a number nothing."""
+    numbers = {"noise": "large", "minimum": 1.0, "quantile_5": 1.0, "yield_1": 0.5}
+    rows = [row(f"M{number:02}", 90.0 - number, **numbers) for number in range(30)]
+    rows.append(row("M99", None, **numbers))
+    evidence = Evidence(rows, {}, {"large": Gaussian(sigma=0.2)})
+    (tail,) = Tail().parts(evidence)
+    assert [line.label for line in tail.lines] == [f"M{number:02}" for number in range(24)]
+    assert tail.notes[0].endswith("Of 31 methods the highest are shown.")
