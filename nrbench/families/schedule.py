@@ -12,6 +12,8 @@ from pydantic import Field, field_validator, model_validator
 from nrbench.base.component import Component
 from nrbench.families.step import Clock
 
+PLACES = 1000
+"""At how many places of a training a schedule is looked at."""
 _PAPER = "Incorruptible Neural Networks (ICLR 2026 submission), section 5.2: dynamic perturbation schedules"
 
 
@@ -101,8 +103,8 @@ class _Made(Schedule):
 
     @model_validator(mode="after")
     def _stays_above(self) -> Self:
-        for step in range(1000):
-            self.factor_at(Clock(step, total=1000))
+        for step in range(PLACES):
+            self.factor_at(Clock(step, total=PLACES))
         return self
 
     @abstractmethod

@@ -9,8 +9,9 @@ from itertools import product
 from nrbench.base.component import canonical
 from nrbench.base.errors import Mark, Problem, did_you_mean
 from nrbench.families.row import Row, RowFilter, chooses, covered, matches
+from nrbench.families.schedule import PLACES
 from nrbench.families.selection import chosen_on
-from nrbench.suite.recipe import PLACES, Recipe
+from nrbench.suite.recipe import Recipe
 from nrbench.suite.seeds import GrowingSeeds
 from nrbench.suite.suite import SECTIONS, Benchmark, MethodPair, Suite
 from nrbench.suite.table import FIELDS, Pivot, expanded

@@ -11,11 +11,8 @@ from pydantic import Field, field_validator
 from nrbench.base.component import ADDED_LATER, NOT_IN_KEY, Frozen
 from nrbench.families.method import Method
 from nrbench.families.optimizer import Optimizer, Sgd
-from nrbench.families.schedule import Cosine, Schedule
+from nrbench.families.schedule import PLACES, Cosine, Schedule
 from nrbench.families.step import BatchNormStatistics, Clock
-
-PLACES = 1000
-"""At how many places of a training a schedule is looked at."""
 
 
 class Recipe(Frozen):
