@@ -23,7 +23,7 @@ from torchvision import models
 from nrbench import Backbone, Layout, forward_at
 from nrbench.base.chance import Chips
 from nrbench.families.analog import inventory
-from nrbench.families.network import same
+from nrbench.families.loading import same
 from nrbench.suite.trial import tried
 from nrbench_backbones import Timm, Torchvision
 from nrbench_noise import Gaussian

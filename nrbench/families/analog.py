@@ -18,6 +18,7 @@ from nrbench.base.component import Frozen
 from nrbench.base.errors import did_you_mean
 from nrbench.families.computed import Computed, changed, ends_of
 from nrbench.families.displacement import Weights, check_displacement, moved
+from nrbench.families.sharing import aliases, check_memory, other_holders
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class Layout:
         weights or has not the dimensions that it says, or when a parameter is stored both as it is and as another
         weight that is computed from it.
         """
-        _check_memory(model)
+        check_memory(model)
         computed = ends_of(model)
         first = {id(p): name for name, p in model.named_parameters()}
         names = {name: first[id(p)] for name, p in model.named_parameters(remove_duplicate=False)}
@@ -100,7 +101,7 @@ class Layout:
                 f"{both[0]} is stored as it is, and so is another weight that is computed from it: give each a parameter of "
                 "its own"
             )
-        layout = cls(found, ends, _ties(model), aliases(model), raw)
+        layout = cls(found, ends, other_holders(model), aliases(model), raw)
         layout._check(layout.weights_of(model))
         return layout
 
@@ -287,59 +288,3 @@ def inventory(weights: NetworkWeights) -> dict[str, tuple[int, int]]:
         tensors[kind] += 1
         numbers[kind] += prod(weight.shape)
     return {kind: (tensors[kind], numbers[kind]) for kind in tensors}
-
-
-def aliases(model: nn.Module) -> dict[str, str]:
-    """Return the first name of each parameter and buffer by its other names: of a tied one, or of a module with two."""
-    first: dict[int, str] = {}
-    found = {}
-    for name, tensor in (
-        *model.named_parameters(remove_duplicate=False),
-        *model.named_buffers(remove_duplicate=False),
-    ):
-        if first.setdefault(id(tensor), name) != name:
-            found[name] = first[id(tensor)]
-    return found
-
-
-def _ties(model: nn.Module) -> dict[str, tuple[str, ...]]:
-    """Return the other holders of each tensor that has several, by each of its names: one for each module and attribute."""
-    first: dict[int, str] = {}
-    holders: dict[str, list[str]] = {}
-    for path, module in model.named_modules():
-        for name, tensor in (*module._parameters.items(), *module._buffers.items()):
-            if tensor is not None:
-                whole = f"{path}.{name}" if path else name
-                holders.setdefault(first.setdefault(id(tensor), whole), []).append(whole)
-    several = [names for names in holders.values() if len(names) > 1]
-    return {name: tuple(other for other in names if other != name) for names in several for name in names}
-
-
-def _check_memory(model: nn.Module) -> None:
-    """Raise `ValueError` when two different tensors of a network overlap: a displacement would reach one name of two."""
-    spans = []
-    parameters = {id(p) for p in model.parameters()}
-    own = {id(tensor): (name, tensor) for name, tensor in (*model.named_buffers(), *model.named_parameters())}
-    first: dict[int, str] = {}
-    for name, tensor in own.values():
-        if tensor.device.type == "meta":  # there are no addresses, but what is one memory there is one here
-            memory = tensor.untyped_storage()._cdata
-            if id(tensor) in parameters and first.setdefault(memory, name) != name:
-                raise ValueError(_sharing(first[memory], name))
-        elif tensor.numel():
-            reach = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
-            end = tensor.data_ptr() + (reach + 1) * tensor.element_size()
-            spans.append((tensor.data_ptr(), end, name, id(tensor) in parameters))
-    last: dict[bool, tuple[int, str]] = {True: (0, ""), False: (0, "")}  # the span that reaches furthest, of each sort
-    for start, end, name, is_parameter in sorted(spans):
-        for sort in (True, False) if is_parameter else (True,):
-            if start < last[sort][0]:
-                raise ValueError(_sharing(last[sort][1], name))
-        last[is_parameter] = max(last[is_parameter], (end, name))
-
-
-def _sharing(first: str, second: str) -> str:
-    return (
-        f"{first} and {second} share memory without being one tensor, so that they cannot be displaced alike; give both "
-        "modules the same Parameter"
-    )

@@ -17,8 +17,9 @@ from nrbench.base.torch_state import unchanged
 from nrbench.families.analog import Layout
 from nrbench.families.displacement import Weights, check_displacement
 from nrbench.families.executor import Failure
+from nrbench.families.loading import copy_into, same, stored_tensors
 from nrbench.families.method import Method, own_optimizer, reestimates
-from nrbench.families.network import CALIBRATION_BATCH, copy_into, estimated_statistics, norm, same, stored_tensors
+from nrbench.families.network import CALIBRATION_BATCH, estimated_statistics, norm
 from nrbench.families.probe import Observer
 from nrbench.families.state import State
 from nrbench.families.step import Batch, Clock, Criterion, Step

@@ -13,7 +13,8 @@ import torch
 from nrbench.base.chance import Chips
 from nrbench.base.component import Frozen
 from nrbench.families.executor import Executor, Failure, attempt
-from nrbench.families.network import Network, difference, stored_tensors
+from nrbench.families.loading import difference, stored_tensors
+from nrbench.families.network import Network
 from nrbench.jobs.data import Data
 from nrbench.jobs.device import computing
 from nrbench.jobs.evaluate import evaluate, measure

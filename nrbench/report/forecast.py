@@ -16,7 +16,7 @@ from nrbench.base.statistics import quantile, t_quantile
 from nrbench.families.analog import Layout, inventory
 from nrbench.families.backbone import Backbone
 from nrbench.families.dataset import Dataset, load_splits
-from nrbench.families.network import stored_tensors
+from nrbench.families.loading import stored_tensors
 from nrbench.families.sheet import shown_bytes, shown_seconds
 from nrbench.jobs.job import Job
 from nrbench.jobs.left import Left, epochs_left, left

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from nrbench.families.analog import aliases
 from nrbench.families.displacement import Weights
-from nrbench.families.network import difference, stored_tensors
+from nrbench.families.loading import difference, stored_tensors
+from nrbench.families.sharing import aliases
 
 _WRAPPERS = ("_orig_mod",)
 """Names that a wrapper puts into the middle of others: torch.compile of a part of a network."""

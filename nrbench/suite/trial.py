@@ -19,8 +19,8 @@ from nrbench.families.analog import Layout, NetworkWeights
 from nrbench.families.backbone import Backbone
 from nrbench.families.dataset import Dataset, load_splits
 from nrbench.families.executor import Failure, attempt
+from nrbench.families.loading import difference, stored_tensors
 from nrbench.families.method import Method, inside
-from nrbench.families.network import difference, stored_tensors
 from nrbench.families.noise import NoiseModel
 from nrbench.families.scale import Scale
 from nrbench.suite.check import validated_by

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax
 
 from nrbench import Backbone, Cell, Method, Recipe, State, Step, Training, Weights
-from nrbench.families.network import copy_into
+from nrbench.families.loading import copy_into
 from nrbench.families.optimizer import AdamW, Sgd
 from nrbench.families.schedule import Constant, Cosine, OffToOn, Product
 from nrbench.families.selection import BestEpoch, Last

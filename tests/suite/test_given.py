@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file, save_model
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from nrbench.families.network import copy_into
+from nrbench.families.loading import copy_into
 from nrbench.suite.given import taken
 from nrbench_methods import Trained
 
