@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 from math import atanh, fsum, inf, sqrt, tanh
 from string import ascii_lowercase
 from typing import TypeVar
@@ -138,22 +139,30 @@ def holm(p_values: Mapping[Key, float], *, level: float = 1 - LEVEL) -> set[Key]
 
 
 def letters(names: Sequence[str], different: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return the compact letter display (Piepho 2004): two names share a letter unless they are different.
+    """Return a compact letter display (Piepho 2004): two names share a letter if and only if they are not different.
 
-    Letters are given in the order of the names.
+    Each letter is a largest set of such names, grown from the first two that share none yet (Gramm et al. 2007): all largest
+    sets can be exponentially many. Letters are given in the order of the names; nothing is returned where 26 do not suffice.
     """
-    groups = [frozenset(names)] if names else []
-    for first, second in sorted(different):
-        split = [group - {apart} for group in groups if {first, second} <= group for apart in (first, second)]
-        kept = [group for group in groups if not {first, second} <= group]
-        groups = list(dict.fromkeys(kept + split))
-        groups = [group for group in groups if not any(group < other for other in groups)]
+    apart = {frozenset(pair) for pair in different}
+    like = {first: {second for second in names if frozenset((first, second)) not in apart} for first in names}
+    groups: list[set[str]] = []
+    for first, second in combinations_with_replacement(names, 2):
+        if second not in like[first] or any({first, second} <= group for group in groups):
+            continue
+        group, others = {first, second}, like[first] & like[second]
+        for name in names:
+            if name in others:
+                group.add(name)
+                others &= like[name]
+        groups.append(group)
+        if len(groups) > len(ascii_lowercase):
+            return {}
     groups.sort(key=lambda group: sorted(names.index(name) for name in group))
-    return {name: "".join(_letter(i) for i, group in enumerate(groups) if name in group) for name in names}
-
-
-def _letter(index: int) -> str:
-    return ascii_lowercase[index] if index < 26 else f"({index + 1})"
+    return {
+        name: "".join(letter for letter, group in zip(ascii_lowercase, groups, strict=False) if name in group)
+        for name in names
+    }
 
 
 def ranks(scores: Sequence[float | None]) -> list[float]:

@@ -20,7 +20,10 @@ class Rank(Frozen):
     interval: Interval | None
     """95 % t interval over the seeds."""
     group: str
-    """Methods that share a letter are not resolved: paired t test over seeds of the column means, Holm at 5 %."""
+    """Methods that share a letter are not resolved: paired t test over seeds of the column means, Holm at 5 %.
+
+    Empty where 26 letters do not suffice.
+    """
     mean_accuracy: float | None
     """None unless every cell has a result."""
     interquartile_mean: float | None

@@ -118,8 +118,8 @@ def _critical_difference(axes: Sequence[Axes], ranks: Sequence[Rank], bars: bool
         face = "#1f4e9c" if rank.leading or bars else "white"
         axis.plot(rank.mean_rank, y, marker="o", color="#1f4e9c", markerfacecolor=face, markersize=6)
     left = min((rank.interval or (rank.mean_rank, 0))[0] for rank in ranks)
-    groups = sorted({letter for rank in ranks for letter in letters_of(rank.group)}) if bars else []
-    joined = [[y for y, rank in enumerate(ranks) if letter in letters_of(rank.group)] for letter in groups]
+    groups = sorted({letter for rank in ranks for letter in rank.group}) if bars else []
+    joined = [[y for y, rank in enumerate(ranks) if letter in rank.group] for letter in groups]
     for number, members in enumerate(each for each in joined if len(each) > 1):
         x = left - 0.12 * (number + 1)
         axis.plot([x] * len(members), members, color="#333333", linewidth=1.6, marker="o", markersize=4)
@@ -127,9 +127,3 @@ def _critical_difference(axes: Sequence[Axes], ranks: Sequence[Rank], bars: bool
     axis.set_ylim(len(ranks) - 0.5, -0.5)
     axis.set_xlabel("mean rank, with its 95 % interval over seeds")
     axis.grid(alpha=0.3, axis="x")
-
-
-def letters_of(group: str) -> set[str]:
-    """Return the letters of a group: `ab(27)` is of three."""
-    plain_letters, *numbered = group.split("(")
-    return set(plain_letters) | {f"({rest}" for rest in numbered}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from itertools import combinations
+from string import ascii_letters, ascii_lowercase
 
 import numpy as np
 import pytest
@@ -88,6 +89,17 @@ def test_letters_say_exactly_what_differs(different: set[tuple[str, str]]) -> No
         assert bool(set(shown[first]) & set(shown[second])) == ((first, second) not in different)
     groups = {letter: {name for name in shown if letter in shown[name]} for letter in set("".join(shown.values()))}
     assert not any(one < other for one in groups.values() for other in groups.values())
+
+
+def test_letters_are_few_and_soon_found() -> None:
+    """Thirty pairs that differ have 2³⁰ largest sets, and a handful of letters says it; where 26 do not suffice there are none."""
+    pairs = [(f"a{i}", f"b{i}") for i in range(30)]
+    shown = letters([name for pair in pairs for name in pair], pairs)
+    assert len(set("".join(shown.values()))) < 10
+    for first, second in combinations(shown, 2):
+        assert bool(set(shown[first]) & set(shown[second])) == ((first, second) not in pairs)
+    assert letters(ascii_lowercase, combinations(ascii_lowercase, 2)) == {name: name for name in ascii_lowercase}
+    assert letters(ascii_letters[:27], combinations(ascii_letters[:27], 2)) == {}
 
 
 def test_ranks_share_ties_and_put_nothing_last() -> None:
