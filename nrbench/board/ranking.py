@@ -30,7 +30,7 @@ class Rank(Frozen):
     complete: bool
     """Whether every cell has a result; one that has none counts as the worst of its column."""
     leading: bool | None = None
-    """Whether it is the first or shares a letter with it."""
+    """Whether it is the first or shares a letter with it; without letters, whether a test against the first leaves it."""
 
 
 class Ranking(Frozen):
@@ -75,6 +75,8 @@ def _ranked(
     p_values = {(a, b): paired_p(column_means[a], column_means[b]) for a, b in combinations(whole, 2)}
     different = holm(p_values, level=1 - level)
     groups = letters(whole, different)
+    if not groups:
+        different = holm({pair: p for pair, p in p_values.items() if whole[0] in pair}, level=1 - level)
     behind = {method for pair in different if whole[0] in pair for method in pair} - {whole[0]} if whole else set()
     return [
         Rank(

@@ -12,6 +12,7 @@ import torch
 from scipy import stats
 
 from nrbench import Cell, Leaderboard, Options, Store, Suite, run
+from nrbench.board.ranking import rankings
 from nrbench.jobs.device import environment
 from nrbench.jobs.results import CellFailure, CellResult
 from nrbench.report.page import page_of
@@ -31,10 +32,10 @@ def suite(tiny: Suite) -> Suite:
     return tiny.replace(seeds=3, selections={"last": tiny.selections["last"]}, draws=4)
 
 
-def result(cell: Cell, correct: Sequence[int], clean: int, epoch: int = 3) -> CellResult:
+def result(cell: Cell, correct: Sequence[int], clean: int, epoch: int = 3, images: int = 200) -> CellResult:
     return CellResult(
         correct=tuple(correct),
-        images=200,
+        images=images,
         epoch=epoch,
         clean_correct=clean,
         training=cell.training.key,
@@ -178,6 +179,25 @@ def test_what_is_the_same_in_every_draw_shares_its_rank(suite: Suite, tmp_path: 
     (ranking,) = Leaderboard.of(suite, store).rankings
     assert [rank.mean_rank for rank in ranking.rows] == [1.5, 1.5]
     assert [rank.group for rank in ranking.rows] == ["a", "a"]
+
+
+def test_many_methods_have_no_letters_and_are_compared_with_the_first(suite: Suite) -> None:
+    """Of 60 methods the last 31 are alike, and the second differs from the first by p = 5e-4: enough of 59 pairs, not of 1,770."""
+    jitter = np.random.default_rng(0).integers(0, 50, (60, 3))
+    counts = [900_000 - 10_000 * min(method, 29) + jitter[method] for method in range(60)]
+    counts[0], counts[1] = np.array([900_000] * 3), np.array([898_961, 899_000, 899_039])
+    many = suite.replace(methods={f"RWP {i}": suite.methods["RWP"].replace(sigma=(i + 1) / 100) for i in range(60)})
+    found = {
+        (column, method): [
+            result(cell, [int(counts[number][seed])] * cell.draws, 0, images=1_000_000)
+            for seed, cell in enumerate(cells)
+        ]
+        for (column, method), cells in many.rows.items()
+        for number in [[*many.methods].index(method)]
+    }
+    (ranking,) = rankings(many, found, level=0.95)
+    assert {rank.group for rank in ranking.rows} == {""}
+    assert [rank.method for rank in ranking.rows if rank.leading] == ["RWP 0"]
 
 
 def test_survivors_of_a_diverged_method_are_never_best(suite: Suite, tmp_path: Path) -> None:
