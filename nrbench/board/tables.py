@@ -10,7 +10,7 @@ from typing import Any, Literal
 from nrbench.base.component import Frozen, parameter
 from nrbench.base.statistics import LEVEL
 from nrbench.board.leading import leaders
-from nrbench.families.row import Row, RowFilter, Status, best, chooses, covered, unprejudiced
+from nrbench.families.row import BatchNorm, Row, RowFilter, Status, best, chooses, covered, unprejudiced
 from nrbench.suite.table import Pivot, expanded
 
 
@@ -60,7 +60,7 @@ class PivotTable(Frozen):
     title: str
     note: str
     selection: str
-    batch_norm: str
+    batch_norm: BatchNorm
     groups: tuple[str, ...]
     """What stands above each column."""
     columns: tuple[str, ...]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
+from nrbench.board.sheets import treatment
 from nrbench.board.tables import Beside, PivotCell, PivotTable
 from nrbench.families.sheet import Entry, Head, Line, Sheet, Style, uncertainties
 
@@ -13,12 +15,17 @@ LEFT_OUT = "out of seed"
 """Marks the unprejudiced estimate of the best of a group."""
 
 
-def asked_table(table: PivotTable) -> Sheet:
-    """Return the sheet of a table, with how its epochs were chosen in its title."""
-    extra = "" if table.batch_norm == "frozen" else ", BatchNorm recalibrated"
+def asked_tables(tables: Sequence[PivotTable]) -> Iterator[Sheet]:
+    """Yield the sheets of tables, with how epochs were chosen in their titles, and the suite where several have the title."""
+    users = Counter(title for title, _ in {(table.title, table.suite) for table in tables})
+    for table in tables:
+        yield _asked_table(table, f"{table.suite}: {table.title}" if users[table.title] > 1 else table.title)
+
+
+def _asked_table(table: PivotTable, title: str) -> Sheet:
     columns = zip(table.columns, table.groups, table.noises, strict=True)
     return Sheet(
-        title=f"{table.title} ({table.selection}{extra})",
+        title=f"{title} ({table.selection}{treatment(table.batch_norm)})",
         first="",
         heads=tuple(Head(label, group, noise) for label, group, noise in columns),
         lines=tuple(Line(line.label, tuple(map(_entry, line.cells)), line.group) for line in table.lines),

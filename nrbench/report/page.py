@@ -17,7 +17,7 @@ from nrbench.families.section import Section
 from nrbench.families.sheet import Figure, Sheet
 from nrbench.jobs.store import Store
 from nrbench.report.asked_figures import asked_figures, made, views
-from nrbench.report.asked_tables import asked_table
+from nrbench.report.asked_tables import asked_tables
 from nrbench.report.claim_sheets import claim_sheets
 from nrbench.report.cost import Cost, cost_sheets, costs
 from nrbench.report.details import configuration, every_row
@@ -92,7 +92,7 @@ class Page:
 
 def page_of(board: Leaderboard, benchmark: Benchmark, store: Store) -> Page:
     """Return the page of a leaderboard; what is shown of trainings and of single draws is read from the store."""
-    asked, spent = [asked_table(table) for table in board.tables], costs(benchmark, store)
+    asked, spent = list(asked_tables(board.tables)), costs(benchmark, store)
     claims = list(claim_sheets(board.claims))
     whole = [part for part in benchmark.parts if not part.tables]
     plain = [sheet for part in whole for sheet in _method_sheets(board, part)]

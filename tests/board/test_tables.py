@@ -9,6 +9,7 @@ import pytest
 
 from nrbench import Evidence, Registry, Row, SuiteError, load_suite, unprejudiced
 from nrbench.board.tables import PivotTable, combined, pivoted
+from nrbench.report.asked_tables import asked_tables
 from nrbench.suite.table import Pivot
 from nrbench_claims import Better
 from nrbench_methods import RWP, SGD
@@ -325,3 +326,17 @@ def test_claims_say_the_unprejudiced_effect() -> None:
     assert found[0].effect == pytest.approx(64 - 51.1666667)
     assert found[0].unprejudiced == pytest.approx((60 + 60 + 62) / 3 - 51.1666667)
     assert found[1].unprejudiced is None
+
+
+def test_tables_of_one_title_say_whose_they_are() -> None:
+    """Two suites of a collection that ask for the same table have it under their names; the title of one alone stays."""
+    same = filled(title="Best", rows=["SGD"], columns=["clean"])
+    sheets = asked_tables(
+        [same, same.replace(batch_norm="recalibrated"), same.replace(suite="other"), same.replace(title="Own")]
+    )
+    assert [sheet.title.partition(" (")[0] for sheet in sheets] == [
+        f"{same.suite}: Best",
+        f"{same.suite}: Best",
+        "other: Best",
+        "Own",
+    ]
