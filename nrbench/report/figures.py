@@ -36,7 +36,9 @@ def figures(sheets: Sequence[Sheet], noise: Mapping[str, NoiseModel], baseline: 
     """Yield a figure for each sheet that has strengths of noise as its columns."""
     for sheet in sheets:
         lines = _few(sheet, baseline)
-        left_out = f" Of {len(sheet.lines)} lines the highest are drawn." if len(lines) < len(sheet.lines) else ""
+        left_out = (
+            f" Of {len(sheet.lines)} lines the highest are drawn, best first." if len(lines) < len(sheet.lines) else ""
+        )
         if panels := list(_panels(replace(sheet, lines=lines), noise)):
             yield drawn(
                 f"Strength: {sheet.title}",
@@ -49,7 +51,7 @@ def figures(sheets: Sequence[Sheet], noise: Mapping[str, NoiseModel], baseline: 
 
 
 def _few(sheet: Sheet, baseline: str) -> tuple[Line, ...]:
-    """Return the lines of a sheet or, of more, those of the baseline and of the highest mean over its accuracies."""
+    """Return the lines of a sheet or, of too many, those of the baseline and of the highest means, best first."""
     columns = [index for index, head in enumerate(sheet.heads) if head.noise]
     if len(sheet.lines) <= MOST_LINES or not columns:
         return sheet.lines
@@ -61,7 +63,7 @@ def _few(sheet: Sheet, baseline: str) -> tuple[Line, ...]:
         if len(accuracies) == len(columns):
             means[number] = mean(accuracies)
     order = sorted(means, key=lambda number: (sheet.lines[number].label != baseline, -means[number]))
-    return tuple(sheet.lines[number] for number in sorted(order[:MOST_LINES]))
+    return tuple(sheet.lines[number] for number in order[:MOST_LINES])  # the first ten have the strong colours
 
 
 def _panels(sheet: Sheet, noise: Mapping[str, NoiseModel]) -> Iterator[Panel]:
