@@ -59,7 +59,7 @@ the code by `scripts/make_field_reference.py`; `nrbench schema` prints the same 
 | `paper-mini` | the study at a size that two cores finish in an hour |
 | `paper-mini-dynamics` | figures and claims about training at that size |
 | `norms` | what BatchNorm has to do with it: batch, group and no normalisation |
-| `methods` | every method of the literature at equal epochs and at equal passes: half a day on two cores |
+| `methods` | every method of the literature at equal epochs and at equal passes: six hours on two cores |
 | `methods/cost` | every method at one strength, for `nrbench bench` |
 """
 

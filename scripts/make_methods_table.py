@@ -28,7 +28,8 @@ INTRODUCTION = """\
 # Methods
 
 What comes with nrbench; made from the classes by `scripts/make_methods_table.py`. `nrbench show NAME` describes one with all
-of its fields, [write a method](write-a-method.md) shows how another is written.
+of its fields, [write a method](write-a-method.md) shows how another is written, and
+[the board of all of them](results/methods/README.md) how they do under weight noise, at equal epochs and at equal passes.
 
 - *Passes* are forward and backward over a batch, for each step, as planned; what was made is on every board, where a row that
   differs by more than 2 % says so. A forward pass alone is a third of one. `recipe: {budget: passes}` trains every method for
