@@ -97,7 +97,7 @@ class Row(Frozen):
     displacement_norm: Annotated[float | None, Shown("‖δ‖", digits=3)] = None
     """‖δ‖, mean over chips."""
     weight_norm: Annotated[float | None, Shown("‖w‖", digits=3)] = None
-    """‖w‖, mean over seeds."""
+    """‖w‖ of all weights, those that the noise leaves alone too, mean over seeds."""
 
     seed_std: float | None = None
     """What is between seeds beside the draws: variance component by the method of moments, as a standard deviation."""
