@@ -37,7 +37,7 @@ def command(suite: str, settings: Sequence[str], device: str, data: Path | None,
             for s in cost.steps
         ]
         title = f"{cost.backbone} on {cost.dataset}, {cost.precision} on {here}"
-        console().print(report.plain_table(title, headers, rows))
+        report.print_table(console(), title, headers, rows)
         judged = cost.evaluation
         noisy = "" if judged.noisy is None else f", a noisy pass takes {judged.noisy} of a clean one"
         click.echo(f"judged: {judged.images_per_second:.0f} images/s, {judged.of_peak} of a matrix product{noisy}\n")

@@ -50,11 +50,9 @@ def command(needed: Sequence[str], results: Path, device: str, remove: bool, as_
     else:
         names = ", ".join(dict.fromkeys(suite.name for suite in kept)) or "no suite"
         headers = ("what", "number", "size", "oldest", "newest")
-        console().print(report.plain_table(f"Held in {root}", headers, list(map(_line, held_in(found)))))
+        report.print_table(console(), f"Held in {root}", headers, list(map(_line, held_in(found))))
         if unneeded:
-            console().print(
-                report.plain_table(f"Needed by none of {names}", headers, list(map(_line, held_in(unneeded))))
-            )
+            report.print_table(console(), f"Needed by none of {names}", headers, list(map(_line, held_in(unneeded))))
         else:
             click.echo(f"All of it is needed by {names}.")
     if remove:

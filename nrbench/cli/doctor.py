@@ -19,5 +19,5 @@ def command(as_json: bool) -> int:
         click.echo(shown_json([check._asdict() for check in checks]))
     else:
         rows = [(check.what, "ok" if check.ok else "FAILED", check.found) for check in checks]
-        console().print(report.plain_table("nrbench doctor", ("what", "", "found"), rows))
+        report.print_table(console(), "nrbench doctor", ("what", "", "found"), rows)
     return 0 if all(check.ok for check in checks) else MissingError.exit_code

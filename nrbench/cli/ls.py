@@ -39,4 +39,4 @@ def command(kind: str | None, as_json: bool) -> None:
             for row in rows
             if row["kind"] == each
         ]
-        console().print(report.plain_table(each, ("name", "plugin", "what it is"), shown))
+        report.print_table(console(), each, ("name", "plugin", "what it is"), shown)

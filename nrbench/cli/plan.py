@@ -36,4 +36,4 @@ def command(suite: str, settings: Sequence[str], measure: bool, as_json: bool, *
         click.echo(shown_json(numbers.model_dump(mode="json")))
         return
     rows = [*numbers.described(), *(("--set", setting) for setting in settings)]
-    console().print(report.plain_table(f"Plan of {loaded.name}", ("what", "how much"), rows))
+    report.print_table(console(), f"Plan of {loaded.name}", ("what", "how much"), rows)

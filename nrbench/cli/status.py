@@ -30,4 +30,4 @@ def command(suite: str, out: Path, settings: Sequence[str], device: str, as_json
         click.echo(shown_json(found.model_dump(mode="json")))
     else:
         rows = list(found.described())
-        console().print(report.plain_table(f"Status of {loaded.name}", ("what", "how much"), rows))
+        report.print_table(console(), f"Status of {loaded.name}", ("what", "how much"), rows)

@@ -6,7 +6,6 @@ from .landscape import judged_cells as judged_cells
 from .landscape import landscape_of as landscape_of
 from .page import Page as Page
 from .runner import run_to_page as run_to_page
-from .terminal import plain_table as plain_table
 from .terminal import print_page as print_page
 from .terminal import print_table as print_table
 from .write import write_reports as write_reports

@@ -21,8 +21,8 @@ _STYLES = {
     "contradicted": "red",
     "undecided": "yellow",
 }
-_LABEL, _SENTENCE, _BETWEEN = 18, 40, 3
-"""Widths of labels and of sentences, and what is between two columns."""
+_LABEL, _SENTENCE, _BETWEEN, _EDGES = 18, 40, 3, 2
+"""Widths of labels and of sentences, what is between two columns, and what the edges of a table take."""
 _TIGHT_LABEL, _TIGHT_WORD, _TIGHT_BETWEEN = 14, 6, 1
 """The same where columns are many, and the letters of the longest word in their headings."""
 
@@ -51,22 +51,21 @@ def print_table(console: Console, title: str, headers: Sequence[str], rows: Sequ
     console.print(*_fitting(Sheet(title, first, heads(*rest), text_lines(rows)), console.width), sep="\n")
 
 
-def plain_table(title: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """Return a table of texts; the first column is aligned left, numbers right."""
-    first, *rest = headers
-    return _grid(Sheet(title, first, heads(*rest), text_lines(rows)))
-
-
 def _fitting(sheet: Sheet, width: int) -> Iterator[Table]:
     """Yield a sheet as it fits into a width: whole, or without its small print, or in parts of as many columns as fit."""
-    labels = max(len(sheet.first), *(len(_label(line)) for line in sheet.lines), 0)
+    labels, room = _longest(sheet), width - _EDGES
     label, widths = min(_LABEL, labels), _widths(sheet, _BETWEEN)
-    if label + sum(widths) > width:
+    if label + sum(widths) > room:
         terse = _terse(sheet)
-        if min(_TIGHT_LABEL, labels) + sum(_widths(terse, _TIGHT_BETWEEN)) < width:
-            yield _grid(terse, tight=True)
+        if min(_TIGHT_LABEL, labels) + sum(_widths(terse, _TIGHT_BETWEEN)) <= room:
+            yield _grid(terse, room, tight=True)
             return
-    yield from map(_grid, sheet.fitting(widths, width - label))
+    for part in sheet.fitting(widths, room - label):
+        yield _grid(part, room)
+
+
+def _longest(sheet: Sheet) -> int:
+    return max(len(sheet.first), *(len(_label(line)) for line in sheet.lines), 0)
 
 
 def _terse(sheet: Sheet) -> Sheet:
@@ -97,7 +96,33 @@ def _width(sheet: Sheet, column: int) -> int:
     return max(map(len, (*f"{head.label} {head.group}".split(), *whole)), default=0)
 
 
-def _grid(sheet: Sheet, *, tight: bool = False) -> Table:
+def _allotted(sheet: Sheet, room: int, *, tight: bool) -> Iterator[int]:
+    """Yield how wide each column is, that of the labels first: what is left of the room goes to the first that can use it.
+
+    Left to rich, a heading that could break keeps its width and takes the last letters of one that cannot.
+    """
+    label, between = (_TIGHT_LABEL, _TIGHT_BETWEEN) if tight else (_LABEL, _BETWEEN)
+    longest, columns = _longest(sheet), range(len(sheet.heads))
+    narrow = [min(label, longest), *(_width(sheet, index) for index in columns)]
+    natural = [
+        narrow[0] if len(sheet.heads) > 1 else min(longest, _SENTENCE),
+        *(_natural(sheet, index) for index in columns),
+    ]
+    left = room - sum(narrow) - between * len(sheet.heads)
+    for least, most in zip(narrow, natural, strict=True):
+        more = max(min(most - least, left), 0)
+        left -= more
+        yield least + more
+
+
+def _natural(sheet: Sheet, column: int) -> int:
+    """Return how wide a column is that breaks nothing."""
+    head, entries = sheet.heads[column], [line.entries[column] for line in sheet.lines]
+    texts = (head.group, *head.label.split("\n"), *(text for entry in entries for text in (entry.text, *entry.below)))
+    return max(len(printable(text)) for text in texts)
+
+
+def _grid(sheet: Sheet, room: int, *, tight: bool = False) -> Table:
     grid = Table(
         title=Text(printable(sheet.title)),
         title_justify="left",
@@ -106,18 +131,15 @@ def _grid(sheet: Sheet, *, tight: bool = False) -> Table:
         pad_edge=False,
         padding=(0, 0) if tight else (0, 1),
     )
-    widest = (_TIGHT_LABEL if tight else _LABEL) if len(sheet.heads) > 1 else None
-    words = max((len(word) for line in sheet.lines for word in _label(line).split()), default=0)
-    narrowest = None if widest is None else min(words, widest)
-    grid.add_column(printable(sheet.first), min_width=narrowest, max_width=widest, overflow="fold")
-    for index, head in enumerate(sheet.heads):
-        numeric = sheet.is_numeric(index)
-        label = f"{head.group}\n{head.label}" if head.group else head.label
+    label, *widths = _allotted(sheet, room, tight=tight)
+    grid.add_column(printable(sheet.first), width=label, overflow="fold")
+    for index, (head, width) in enumerate(zip(sheet.heads, widths, strict=True)):
+        above = f"{head.group}\n{head.label}" if head.group else head.label
         grid.add_column(
-            Text("\n".join(map(printable, label.split("\n")))),
-            justify="right" if numeric else "left",
+            Text("\n".join(map(printable, above.split("\n")))),
+            justify="right" if sheet.is_numeric(index) else "left",
             overflow="fold",
-            min_width=None if tight else min(_width(sheet, index), _SENTENCE),
+            width=width,
         )
     for line in sheet.lines:
         grid.add_row(Text(_label(line)), *map(_cell, line.entries))

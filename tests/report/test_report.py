@@ -32,7 +32,7 @@ from nrbench.report.html import html_page
 from nrbench.report.markdown import markdown_text
 from nrbench.report.page import page_of
 from nrbench.report.plots import Curve
-from nrbench.report.terminal import print_page
+from nrbench.report.terminal import print_page, print_table
 from nrbench.report.write import write_reports
 from tests.conftest import TINY
 from tests.payloads import PAYLOADS
@@ -215,6 +215,23 @@ def test_the_terminal_table_fits_its_width(finished: tuple[Leaderboard, Suite, P
     assert max(map(len, text.splitlines())) <= width
     if width >= 80:
         assert all(f"{row.accuracy:.2f}" in text for row in board.rows)
+
+
+@pytest.mark.parametrize("width", range(77, 110, 3))
+def test_no_word_of_a_heading_is_cut_on_a_terminal(width: int) -> None:
+    """A heading of several words gives way before one of a single word loses its last letter."""
+    titles = ("mean rank", "95 % interval", "mean accuracy", "IQM", "told from the first", "group")
+    rows = [
+        ("Quadratic RWP σ=0.2", "1.67", "1.00 to 2.45", "74.48", "76.91", "", "a"),
+        ("SGD", "2", "1 to 2", "1", "1", "yes", "ab"),
+    ]
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    print_table(console, "title", ("method", *titles), rows)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert {
+        *["method", "mean", "rank", "interval", "accuracy", "IQM", "told", "from", "the", "first", "group", "ab"]
+    } <= {*text.split()}
+    assert max(map(len, text.splitlines())) <= width
 
 
 def test_costs_are_the_seconds_of_the_epochs(finished: tuple[Leaderboard, Suite, Path]) -> None:
