@@ -97,22 +97,21 @@ def _width(sheet: Sheet, column: int) -> int:
 
 
 def _allotted(sheet: Sheet, room: int, *, tight: bool) -> Iterator[int]:
-    """Yield how wide each column is, that of the labels first: what is left of the room goes to the first that can use it.
+    """Yield how wide each column is, that of the labels first; what is left of the room is shared by what each lacks.
 
     Left to rich, a heading that could break keeps its width and takes the last letters of one that cannot.
     """
     label, between = (_TIGHT_LABEL, _TIGHT_BETWEEN) if tight else (_LABEL, _BETWEEN)
-    longest, columns = _longest(sheet), range(len(sheet.heads))
-    narrow = [min(label, longest), *(_width(sheet, index) for index in columns)]
-    natural = [
-        narrow[0] if len(sheet.heads) > 1 else min(longest, _SENTENCE),
-        *(_natural(sheet, index) for index in columns),
-    ]
-    left = room - sum(narrow) - between * len(sheet.heads)
-    for least, most in zip(narrow, natural, strict=True):
-        more = max(min(most - least, left), 0)
-        left -= more
-        yield least + more
+    longest, narrow = _longest(sheet), _widths(sheet, 0)
+    left = room - between * len(narrow) - sum(narrow)
+    labels = min(longest, label if len(narrow) > 1 else max(min(_SENTENCE, left), label))
+    yield labels
+    lacking = [max(_natural(sheet, index) - width, 0) for index, width in enumerate(narrow)]
+    spare = max(min(left - labels, sum(lacking)), 0)
+    for index, (width, lacks) in enumerate(zip(narrow, lacking, strict=True)):
+        more = spare * lacks // (sum(lacking[index:]) or 1)
+        spare -= more
+        yield width + more
 
 
 def _natural(sheet: Sheet, column: int) -> int:
