@@ -5,12 +5,12 @@ from .base.chance import Chips as Chips
 from .base.component import ADDED_LATER as ADDED_LATER
 from .base.component import NOT_IN_KEY as NOT_IN_KEY
 from .base.component import Component as Component
-from .base.component import DataFile as DataFile
 from .base.component import Finding as Finding
 from .base.component import Frozen as Frozen
-from .base.component import TableFile as TableFile
 from .base.component import parameter as parameter
 from .base.csv import csv_models as csv_models
+from .base.data_file import DataFile as DataFile
+from .base.data_file import TableFile as TableFile
 from .base.errors import DataError as DataError
 from .base.errors import MissingError as MissingError
 from .base.errors import NrbenchError as NrbenchError

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable
-from itertools import pairwise
+from collections.abc import Callable, Iterator
+from itertools import chain, pairwise
 from statistics import median
 
 import torch
@@ -19,6 +19,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from nrbench_backbones import ResNet
 
 Work = Callable[[], object]
+Measured = tuple[str, float]
+"""What was measured, as a sentence, and its value."""
+ROUNDS = {8: 60, 18: 9}
+"""How often two kinds of work are timed beside each other, by the depth of the network."""
 
 
 def network(depth: int, *, channels_last: bool = True) -> tuple[nn.Module, Tensor]:
@@ -81,53 +85,64 @@ def ratio(work: Work, other: Work, rounds: int) -> float:
     return median(ratios)
 
 
+def compiled(model: nn.Module, work: Callable[[nn.Module], Work]) -> tuple[float, Work]:
+    """Return the seconds of the first call of some work with a compiled copy, and that work."""
+    model = copy.deepcopy(model)
+    model.compile()
+    call = work(model)
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start, call
+
+
+def passes(depth: int, rounds: int) -> Iterator[Measured]:
+    """Yield what changes the time of a pass of an evaluation."""
+    model, images = network(depth)
+    plain, square = network(depth, channels_last=False)
+    pure, whole = folded(model).bfloat16(), judged(model, images)
+    yield "pass, BatchNorm folded ÷ as it is", ratio(judged(folded(model), images), whole, rounds)
+    half = judged(pure, images.bfloat16(), cast=False)
+    yield "pass, folded and bfloat16 throughout ÷ as it is", ratio(half, whole, rounds)
+    yield "pass, channels_last ÷ channels first", ratio(whole, judged(plain, square), rounds)
+    for size in (32, 64):
+        parts = [judged(model, part) for part in images.split(size)]
+        yield f"pass, {size} images at a time ÷ 128", ratio(lambda parts=parts: [p() for p in parts], whole, rounds)  # type: ignore[misc]
+    seconds, work = compiled(model, lambda model: judged(model, images))
+    yield "pass, seconds to compile", seconds
+    yield "pass, compiled ÷ as it is", ratio(work, whole, rounds)
+
+
+def steps(depth: int, rounds: int) -> Iterator[Measured]:
+    """Yield what changes the time of a training step."""
+    model, images = network(depth)
+    plain, square = network(depth, channels_last=False)
+    whole = trained(model, images)
+    yield "step, channels_last ÷ channels first", ratio(whole, trained(plain, square), rounds)
+    seconds, work = compiled(model, lambda model: trained(model, images))
+    yield "step, seconds to compile", seconds
+    yield "step, compiled ÷ as it is", ratio(work, whole, rounds)
+
+
+def frozen(depth: int, rounds: int) -> Iterator[Measured]:
+    """Yield what a pass gains that is compiled for weights that never change."""
+    import torch._inductor.config as inductor
+
+    model, images = network(depth)
+    torch._dynamo.reset()
+    inductor.freezing = True
+    seconds, work = compiled(model, lambda model: judged(model, images))
+    yield "pass, seconds to compile with frozen weights", seconds
+    yield "pass, compiled with frozen weights ÷ as it is", ratio(work, judged(model, images), rounds)
+    inductor.freezing = False
+    torch._dynamo.reset()
+
+
 def main() -> None:
     """Print a line for each choice and network."""
     torch.set_num_threads(1)
-    for depth, rounds in ((8, 60), (18, 9)):
-        model, images = network(depth)
-        plain, square = network(depth, channels_last=False)
-        pure = folded(model).bfloat16()
-
-        def show(what: str, value: float, depth: int = depth) -> None:
+    for depth, rounds in ROUNDS.items():
+        for what, value in chain(passes(depth, rounds), steps(depth, rounds), frozen(depth, rounds)):
             print(f"ResNet-{depth:<4}{what:58}{value:6.2f}", flush=True)
-
-        show("pass, BatchNorm folded ÷ as it is", ratio(judged(folded(model), images), judged(model, images), rounds))
-        half = judged(pure, images.bfloat16(), cast=False)
-        show("pass, folded and bfloat16 throughout ÷ as it is", ratio(half, judged(model, images), rounds))
-        show("pass, channels_last ÷ channels first", ratio(judged(model, images), judged(plain, square), rounds))
-        for size in (32, 64):
-            parts = [judged(model, part) for part in images.split(size)]
-            whole = judged(model, images)
-            show(f"pass, {size} images at a time ÷ 128", ratio(lambda parts=parts: [p() for p in parts], whole, rounds))  # type: ignore[misc]
-        compiled = copy.deepcopy(model)
-        compiled.compile()
-        start = time.perf_counter()
-        judged(compiled, images)()
-        show("pass, seconds to compile", time.perf_counter() - start)
-        show("pass, compiled ÷ as it is", ratio(judged(compiled, images), judged(model, images), rounds))
-        show("step, channels_last ÷ channels first", ratio(trained(model, images), trained(plain, square), rounds))
-        compiled = copy.deepcopy(model).train()
-        compiled.compile()
-        start = time.perf_counter()
-        trained(compiled, images)()
-        show("step, seconds to compile", time.perf_counter() - start)
-        show("step, compiled ÷ as it is", ratio(trained(compiled, images), trained(model, images), rounds))
-        import torch._inductor.config as inductor
-
-        inductor.freezing = True
-        torch._dynamo.reset()
-        frozen = copy.deepcopy(model).eval()
-        frozen.compile()
-        start = time.perf_counter()
-        judged(frozen, images)()
-        show("pass, seconds to compile with frozen weights", time.perf_counter() - start)
-        show(
-            "pass, compiled with frozen weights ÷ as it is",
-            ratio(judged(frozen, images), judged(model.eval(), images), rounds),
-        )
-        inductor.freezing = False
-        torch._dynamo.reset()
 
 
 if __name__ == "__main__":

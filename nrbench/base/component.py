@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, Self, get_args, get_origin
 
 from pydantic import (
@@ -24,8 +23,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
-from nrbench.base import disk
-from nrbench.base.errors import DataError, NameLookupError
+from nrbench.base.errors import NameLookupError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 """A word that may become part of a path or a key."""
@@ -68,6 +66,10 @@ class Frozen(BaseModel):
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         schema: CoreSchema = _strict_scalars(handler(source))
         return schema
+
+    def identity(self) -> Any:
+        """Return what its fingerprint is the hash of, as plain JSON data: its fields."""
+        return canonical_fields(self)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -129,7 +131,7 @@ class Component(Frozen, ABC):
 
     def identity(self) -> Any:
         """Return what its fingerprint is the hash of: its name, its version and its fields, as plain JSON data."""
-        fields = canonical_fields(self)
+        fields = super().identity()
         del fields["name"]
         return {"name": self.name, "version": self.version, "fields": fields}
 
@@ -194,75 +196,6 @@ def families(root: type[Component] = Component) -> dict[str, type[Component]]:
     return dict(sorted({**own, **dict(below)}.items()))
 
 
-class DataFile(Frozen):
-    """A file a component reads: known by its content, so that moving it changes no key and editing it does.
-
-    In a suite it is written as a path, relative to the file that it stands in.
-    """
-
-    largest: ClassVar[int] = 2**35
-    """Bytes that are read; a larger file is refused."""
-
-    path: str
-    sha256: str
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"type": "string", "description": "A path, relative to the suite's file."}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_path(cls, value: Any, info: ValidationInfo) -> Any:
-        if isinstance(value, Mapping | cls):
-            return value
-        if (info.context or {}).get("locked"):
-            raise PydanticCustomError("file", "a locked suite says which file it means by its SHA-256")
-        if not isinstance(value, str | Path):
-            raise PydanticCustomError("file", "expected the path of a file")
-        path = getattr(value, "written_in", Path()) / value
-        try:
-            sha256 = cls.hashed(path)
-        except OSError as error:
-            raise PydanticCustomError(
-                "file", "cannot read {path}: {reason}", {"path": str(path), "reason": error.strerror or str(error)}
-            ) from None
-        return {"path": str(path.resolve()), "sha256": sha256}
-
-    @classmethod
-    def hashed(cls, path: Path) -> str:
-        """Return the hash of what is at a path; raise `OSError` if it cannot be read."""
-        return hashlib.sha256(disk.content(path, largest=cls.largest)).hexdigest()
-
-    def check_content(self, parse: Callable[[bytes], object]) -> None:
-        """Parse the content to see whether it is right; raise `ValueError` with the path where it is not.
-
-        What is not there, or has changed, is left to `read`: a locked suite may be read where its files are not, and their
-        content was checked when it was locked.
-        """
-        try:
-            parse(self.read())
-        except DataError:
-            return
-        except ValueError as error:
-            raise ValueError(f"{self.path}: {error}") from None
-
-    def read(self) -> bytes:
-        """Return the content; raise `DataError` when it is gone or is no longer what was validated."""
-        try:
-            content = disk.content(Path(self.path), largest=self.largest)
-        except OSError as error:
-            raise DataError(f"cannot read {self.path}: {error.strerror}") from error
-        if hashlib.sha256(content).hexdigest() != self.sha256:
-            raise DataError(f"{self.path} has changed since the suite was read")
-        return content
-
-
-class TableFile(DataFile):
-    """A file with a table of numbers."""
-
-    largest: ClassVar[int] = 2**24
-
-
 def parameter(component: BaseModel, path: str) -> Any:
     """Return the value at a dotted path of fields, such as `method.sigma`; raise `LookupError` naming those there are."""
     value: Any = component
@@ -279,9 +212,7 @@ def parameter(component: BaseModel, path: str) -> Any:
 
 def canonical(value: Any) -> Any:
     """Return `value` as plain JSON data that says all that matters of it and nothing else."""
-    if isinstance(value, DataFile):
-        return {"sha256": value.sha256}
-    if isinstance(value, Component):
+    if isinstance(value, Frozen):
         return value.identity()
     if isinstance(value, BaseModel):
         return canonical_fields(value)

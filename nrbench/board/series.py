@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from math import isfinite
 
 from nrbench.families.claim import Series
-from nrbench.jobs.store import EpochRecord, Store
+from nrbench.jobs.history import EpochRecord
+from nrbench.jobs.store import Store
 from nrbench.suite.suite import Suite
 
 Network = tuple[str, str]

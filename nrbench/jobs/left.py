@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from nrbench.families.probe import Observer, Probe
 from nrbench.jobs.data import CALIBRATION_IMAGES
+from nrbench.jobs.history import TrainingRecord
 from nrbench.jobs.job import Job
-from nrbench.jobs.store import TrainingRecord
 from nrbench.suite.cell import Cell
 
 FORWARD = 1 / 3

@@ -10,8 +10,9 @@ from torch import Tensor
 from nrbench.base.component import canonical
 from nrbench.families.probe import Probe
 from nrbench.jobs.device import environment
+from nrbench.jobs.history import CheckpointRecord, EpochRecord, TrainingRecord
 from nrbench.jobs.results import Environment
-from nrbench.jobs.store import CheckpointRecord, EpochRecord, TrainingRecord, TrainingStore
+from nrbench.jobs.store import TrainingStore
 from nrbench.jobs.train import Checkpoint, Trained
 from nrbench.suite.cell import Training
 

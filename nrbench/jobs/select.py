@@ -12,7 +12,7 @@ from nrbench.families.executor import Failure, attempt
 from nrbench.families.noise import NoiseModel
 from nrbench.families.probe import Probe, Scoring
 from nrbench.families.selection import Selection
-from nrbench.jobs.store import EpochRecord
+from nrbench.jobs.history import EpochRecord
 from nrbench.suite.cell import Cell
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from nrbench.base.component import Frozen
 from nrbench.base.statistics import mean
 from nrbench.families.sheet import Entry, Line, Sheet, heads
-from nrbench.jobs.store import Store, TrainingRecord
+from nrbench.jobs.history import TrainingRecord
+from nrbench.jobs.store import Store
 from nrbench.suite.cell import Training
 from nrbench.suite.suite import Benchmark
 

@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 from pydantic import BaseModel
 
 from nrbench.base import disk
-from nrbench.base.component import Component, DataFile, TableFile, family_of
+from nrbench.base.component import Component, family_of
+from nrbench.base.data_file import DataFile, TableFile
 from nrbench.base.errors import UsageError
 from nrbench.families.registry import Registry
 from nrbench.jobs.plan import LOCK

@@ -11,7 +11,8 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from nrbench.base.component import Component, DataFile, parameter
+from nrbench.base.component import Component, parameter
+from nrbench.base.data_file import DataFile
 from nrbench.base.errors import DataError, Problem, SuiteError, did_you_mean
 from nrbench.families.registry import Registry
 from nrbench.suite.check import collisions, contradictions, figure_problems, table_problems

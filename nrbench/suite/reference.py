@@ -7,8 +7,9 @@ from functools import cached_property
 
 from pydantic import Field, field_validator
 
-from nrbench.base.component import Frozen, TableFile
+from nrbench.base.component import Frozen
 from nrbench.base.csv import csv_models
+from nrbench.base.data_file import TableFile
 from nrbench.families.row import Row
 
 

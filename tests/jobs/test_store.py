@@ -11,8 +11,8 @@ import torch
 
 from nrbench import Store, StoreError
 from nrbench.jobs.device import environment
+from nrbench.jobs.history import CheckpointRecord, EpochRecord, TrainingRecord
 from nrbench.jobs.results import CellFailure, CellResult, Score
-from nrbench.jobs.store import CheckpointRecord, EpochRecord, TrainingRecord
 
 RESULT = CellResult(
     correct=(5, 6),
