@@ -73,6 +73,8 @@ class Layout:
     """The first name of each tensor, by the other names that it has."""
     raw: frozenset[str] = frozenset()
     """Parameters that stored weights are computed from: what is computed lies on the device, and they do not."""
+    norms: frozenset[str] = frozenset()
+    """Parameters of normalisations, whatever their number of dimensions: factors and offsets, and no matrices."""
 
     @classmethod
     def of(cls, model: nn.Module, layers: Iterable[Layer] | None = None) -> Layout:
@@ -101,7 +103,8 @@ class Layout:
                 f"{both[0]} is stored as it is, and so is another weight that is computed from it: give each a parameter of "
                 "its own"
             )
-        layout = cls(found, ends, other_holders(model), aliases(model), raw)
+        norms = norm_parameters(model) - found.keys()
+        layout = cls(found, ends, other_holders(model), aliases(model), raw, norms)
         layout._check(layout.weights_of(model))
         return layout
 
@@ -221,7 +224,8 @@ class LayerChoice(Frozen):
         layout, layers = weights.layout, weights.layout.layers
         if not (self.digital or self.stored):
             return {name: layer for name, layer in layers.items() if name in weights}
-        plain = (name for name, weight in weights.items() if weight.ndim > 1 and name not in layout.raw)
+        others = layout.raw | layout.norms
+        plain = (name for name, weight in weights.items() if weight.ndim > 1 and name not in others)
         matrices = {name: Layer(name, "named") for name in plain}
         left = self._fitting(self.digital, layers, layout)
         added = self._fitting(self.stored, {**matrices, **layers}, layout)
@@ -266,6 +270,21 @@ def stored_layers(model: nn.Module) -> Iterator[Layer]:
             names = cell if isinstance(module, nn.RNNCellBase) else module._flat_weights_names
             for name in (name for name in names if name.startswith("weight")):
                 yield Layer(f"{at}{name}", "recurrent", bias=f"{at}{name.replace('weight', 'bias')}")
+
+
+def norm_parameters(model: nn.Module) -> frozenset[str]:
+    """Return the names of the parameters that normalisations hold: modules of torch's types, or called a norm by their type.
+
+    A LayerNorm over channels × height × width has factors of three dimensions, which are still no matrix.
+    """
+    own = {id(p) for module in model.modules() if _is_norm(module) for p in module.parameters(recurse=False)}
+    return frozenset(name for name, p in model.named_parameters() if id(p) in own)
+
+
+def _is_norm(module: nn.Module) -> bool:
+    return isinstance(module, nn.modules.batchnorm._NormBase | nn.LayerNorm | nn.GroupNorm) or (
+        "norm" in type(module).__name__.lower() and not isinstance(module, _ConvNd | nn.Linear)
+    )
 
 
 def laid_out(weights: Weights) -> NetworkWeights:

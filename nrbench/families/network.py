@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import isfinite
 from typing import Any
 
@@ -21,13 +22,19 @@ from nrbench.families.noise import NoiseModel
 from nrbench.families.step import Criterion
 
 CALIBRATION_BATCH = 256
+"""Images in a batch that BatchNorm's statistics are estimated on; the batches of a set have as many or a few more."""
 
 States = Callable[[int], Weights]
-"""What stands in for the model's own parameters and buffers at each read, each batch 0, 1, … of a pass."""
+"""What stands in for the model's own parameters and buffers at each read, each batch 0, 1, … of a pass; the batches that
+BatchNorm's statistics are estimated on are the reads -1, -2, …"""
 
 
 def _own(read: int) -> Weights:
     return NONE
+
+
+def _calibration_read(states: States, batch: int) -> Weights:
+    return states(-1 - batch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +112,10 @@ class Network:
 
     def recalibrated(self, images: Images) -> Network:
         """Return the network with BatchNorm's running statistics estimated anew on images, at its own w + δ."""
-        state = self._states(0)
-        batches = (self.prepare(part) for part in images.images.tensor_split(-(-len(images) // CALIBRATION_BATCH)))
-        whole = {**state, **estimated_statistics(self.model, state, batches, self.autocast, self._layout)}
-        return replace(self, _states=lambda read: whole)
+        batches = map(self.prepare, calibration_batches(images))
+        states = partial(_calibration_read, self._states)
+        buffers = estimated_statistics(self.model, states, batches, self.autocast, self._layout)
+        return replace(self, _states=lambda read: {**self._states(read), **buffers})
 
     def buffers(self) -> Weights:
         """Return the buffers that it computes with by name, such as BatchNorm's running statistics: not the model's own."""
@@ -214,16 +221,22 @@ def _right(logits: Tensor, labels: Tensor) -> Tensor:
     return ((logits.argmax(1) == labels) & logits.isfinite().all(1)).sum()
 
 
+def calibration_batches(images: Images) -> Iterator[Tensor]:
+    """Yield uint8 images in equal batches, none of them smaller than `CALIBRATION_BATCH` where there are so many."""
+    yield from images.images.tensor_split(max(1, len(images) // CALIBRATION_BATCH))
+
+
 def estimated_statistics(
     model: nn.Module,
-    weights: Weights,
+    states: States,
     batches: Iterable[Tensor],
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
     layout: Layout | None = None,
 ) -> dict[str, Tensor]:
-    """Return all buffers of a model, those of BatchNorm's running statistics estimated anew at these weights.
+    """Return all buffers of a model, those of BatchNorm's running statistics estimated anew.
 
-    They are a cumulative average over the batches. `weights` stand in for the model's own; the model keeps its buffers.
+    They are the mean over the batches, each weighted by its images. `states` stand in for the model's own parameters and
+    buffers in each batch 0, 1, …; the model keeps its own.
     """
     layout = layout or Layout.of(model)
     norms = {n: m for n, m in model.named_modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)}
@@ -231,16 +244,18 @@ def estimated_statistics(
     buffers = {
         name: torch.zeros_like(buffer) if name in anew else buffer.clone() for name, buffer in model.named_buffers()
     }
-    state = {**weights, **buffers}
     momenta = {name: norm.momentum for name, norm in norms.items()}
     try:
         for norm in norms.values():
             norm.train()
-            norm.momentum = None  # a cumulative average
+        seen = 0
         with torch.no_grad():
-            for batch in batches:
+            for read, batch in enumerate(batches):
+                seen += len(batch)
+                for norm in norms.values():
+                    norm.momentum = len(batch) / seen
                 with autocast():
-                    layout.call(model, state, batch)
+                    layout.call(model, {**states(read), **buffers}, batch)
     finally:
         for name, norm in norms.items():
             norm.eval()

@@ -11,6 +11,16 @@ from pydantic import Field, model_validator
 from torch import nn
 
 from nrbench.base.component import ADDED_LATER, Component, canonical_fields
+from nrbench.families.analog import norm_parameters
+
+
+class Parameters(list[nn.Parameter]):
+    """The parameters of a network, which know which of them belong to normalisations."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__(model.parameters())
+        named = dict(model.named_parameters())
+        self.norms = frozenset(id(named[name]) for name in norm_parameters(model))
 
 
 class Optimizer(Component, family="optimizers"):
@@ -19,17 +29,19 @@ class Optimizer(Component, family="optimizers"):
     lr: float = Field(gt=0)
     """Learning rate at the start."""
     decay: Annotated[Literal["all", "matrices"], ADDED_LATER] = "all"
-    """What weight decay acts on: everything, or what has two dimensions and more, and so neither biases nor norms."""
+    """What weight decay acts on: everything, or what has two dimensions and more and belongs to no norm."""
 
     def groups(self, parameters: Iterable[nn.Parameter]) -> Iterable[Any]:
         """Return parameters as torch's optimizers take them, those that are not to decay in a group of their own."""
         if self.decay == "all":
             return parameters
         each = list(parameters)
-        vectors = [p for p in each if p.ndim < 2]
+        norms = parameters.norms if isinstance(parameters, Parameters) else frozenset()
+        matrices = [p for p in each if p.ndim > 1 and id(p) not in norms]
+        chosen = {id(p) for p in matrices}
         groups: list[dict[str, Any]] = [
-            {"params": [p for p in each if p.ndim > 1]},
-            {"params": vectors, "weight_decay": 0.0},
+            {"params": matrices},
+            {"params": [p for p in each if id(p) not in chosen], "weight_decay": 0.0},
         ]
         return [group for group in groups if group["params"]]
 

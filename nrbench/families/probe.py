@@ -7,18 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
-from nrbench.base.chance import Chips, seed_torch
+from nrbench.base.chance import Chips
 from nrbench.base.component import ADDED_LATER, NOT_IN_KEY, Component, canonical_fields
-from nrbench.families.analog import forward_at
 from nrbench.families.dataset import Images
 from nrbench.families.displacement import NONE, Weights
 from nrbench.families.network import Network
 from nrbench.families.noise import NoiseModel
-from nrbench.families.step import Step, part_sizes
+from nrbench.families.step import Step
 
 NamedSplits = Mapping[Literal["train", "validation", "test"], Images]
 """The images that a probe may look at, shuffled once so that their order does not follow the classes."""
@@ -79,22 +77,11 @@ class ObservedStep:
 
         The network is in training mode, with the step's own dropout masks; running statistics stay as they are.
         """
-        step = self.step
-        parameters = {name: p for name, p in step.model.named_parameters() if p.requires_grad}
-        total = {name: torch.zeros_like(parameter) for name, parameter in parameters.items()}
-        mean = torch.zeros((), device=step.labels.device)
-        count = len(step.labels)
-        sizes = part_sizes(count, max(step.micro_batch or count, step.fewest), fewest=step.fewest)
-        seed_torch(step.dropout_seed, step.images.device)
-        for x, y in zip(torch.split(step.images, sizes), torch.split(step.labels, sizes), strict=True):
-            with step.autocast():
-                logits = forward_at(step.model, delta, x, frozen_buffers=True, layout=step.layout)
-            loss = step.criterion(logits if logits.dtype == torch.float64 else logits.float(), y) * (len(y) / count)
-            found = torch.autograd.grad(loss, tuple(parameters.values()), allow_unused=True, materialize_grads=True)
-            for name, part in zip(parameters, found, strict=True):
-                total[name] += part
-            mean += loss.detach()
-        return mean, total
+        return self.step.gradient_at(delta)
+
+    def loss_at(self, delta: Weights = NONE) -> Tensor:
+        """Return the loss of the step's batch at w + δ in training mode, a scalar, without a gradient; a third of a pass."""
+        return self.step.loss_at(delta)
 
 
 class GridProbe(Probe):

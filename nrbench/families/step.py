@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, Protocol
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from nrbench.base.chance import Chance, seed_torch
 from nrbench.families.analog import Layout, NetworkWeights, forward_at
 from nrbench.families.displacement import NONE, Weights
+from nrbench.families.masks import Draws, OfImages, draws_of
 from nrbench.families.state import State
 
 BatchNormStatistics = Literal["first", "clean", "perturbed", "both"]
@@ -94,7 +95,7 @@ class Step:
     optimizer: torch.optim.Optimizer
     clock: Clock = Clock()
     dropout_seed: int = 0
-    """All passes of a step share their dropout masks."""
+    """All passes of a step share their dropout masks, image by image."""
     strength: float = 1.0
     """What every displacement of this step is multiplied with."""
     bn_statistics: BatchNormStatistics = "first"
@@ -105,6 +106,8 @@ class Step:
     """Images that a pass takes at least: 2 where there is BatchNorm, which knows no variance of one."""
     layout: Layout | None = field(default=None, repr=False)
     """How the model's weights lie on the device; found by the types of its modules where it is not given."""
+    draws: Callable[[Step], Draws] | None = field(default=None, repr=False)
+    """Returns what a pass draws at random, for passes over a part of the batch; by default `draws_in_training`."""
     watched: bool = False
     """Whether the last displacement is kept until the step is over, for observers."""
     further: Callable[[int], Batch] = field(default=_no_more, repr=False)
@@ -134,27 +137,24 @@ class Step:
 
         A `fixed` displacement is taken as it is, whatever the strength.
         """
-        images, labels = self._rows(rows)
-        whole, sizes = self._covers(rows, len(labels)), self._sizes(len(labels))
-        total = torch.zeros((), device=labels.device)
-        for x, y in zip(torch.split(images, sizes), torch.split(labels, sizes), strict=True):
-            part = 1.0 if len(y) == len(labels) else len(y) / len(labels)
-            loss = self.criterion(self._forward(delta, x, fixed, whole=whole), y)
+        count = len(self.labels if rows is None else self.labels[rows])
+        total = torch.zeros((), device=self.labels.device)
+        for logits, labels in self._passed(delta, rows, fixed):
+            part = 1.0 if len(labels) == count else len(labels) / count
+            loss = self.criterion(logits, labels)
             (loss if share * part == 1 else share * part * loss).backward()  # type: ignore[no-untyped-call]
             total = loss.detach() if part == 1 else total + part * loss.detach()
-        self._passes.made += len(labels) / len(self.labels)
-        self._passes.statistics_updated |= self._updates_statistics(clean=self._is_clean(delta, fixed), whole=whole)
+        self._passes.made += count / len(self.labels)
         return total
 
     def backward_each(self) -> Tensor:
         """Add ∇L(w) to each `.grad` and return the loss of each image, detached: float tensor (batch,)."""
-        sizes, found = self._sizes(len(self.labels)), []
-        for x, y in zip(torch.split(self.images, sizes), torch.split(self.labels, sizes), strict=True):
-            losses = self.criterion(self._forward(NONE, x, False, whole=True), y, reduction="none")
+        found = []
+        for logits, labels in self._passed(NONE, None, False):
+            losses = self.criterion(logits, labels, reduction="none")
             (losses.sum() / len(self.labels)).backward()  # type: ignore[no-untyped-call]
             found.append(losses.detach())
         self._passes.made += 1
-        self._passes.statistics_updated |= self._updates_statistics(clean=True, whole=True)
         return torch.cat(found)
 
     def losses(self, delta: Weights = NONE, *, rows: Rows = None, fixed: bool = False) -> Tensor:
@@ -163,15 +163,9 @@ class Step:
         It counts as a pass or, where torch records no gradients, as a third of one: a backward pass costs about two
         forward ones.
         """
-        images, labels = self._rows(rows)
-        covers, sizes = self._covers(rows, len(labels)), self._sizes(len(labels))
-        losses = [
-            self.criterion(self._forward(delta, x, fixed, whole=covers), y, reduction="none")
-            for x, y in zip(torch.split(images, sizes), torch.split(labels, sizes), strict=True)
-        ]
-        self._passes.statistics_updated |= self._updates_statistics(clean=self._is_clean(delta, fixed), whole=covers)
-        whole = 1.0 if torch.is_grad_enabled() else 1 / 3
-        self._passes.made += whole * len(labels) / len(self.labels)
+        losses = [self.criterion(*each, reduction="none") for each in self._passed(delta, rows, fixed)]
+        count = sum(map(len, losses))
+        self._passes.made += (1.0 if torch.is_grad_enabled() else 1 / 3) * count / len(self.labels)
         return losses[0] if len(losses) == 1 else torch.cat(losses)
 
     def output(self, weights: Weights) -> Tensor:
@@ -187,39 +181,72 @@ class Step:
         self._passes.made += 1 / 3
         return logits if logits.dtype == torch.float64 else logits.float()
 
+    def gradient_at(self, delta: Weights = NONE) -> tuple[Tensor, Weights]:
+        """Return the loss of the batch and its gradient at w + δ, of all parameters that are trained, for who watches.
+
+        Running statistics stay as they are, and the step counts no pass.
+        """
+        parameters = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+        total = {name: torch.zeros_like(parameter) for name, parameter in parameters.items()}
+        mean = torch.zeros((), device=self.labels.device)
+        for logits, labels in self._logits(delta, None, frozen=True):
+            loss = self.criterion(logits, labels) * (len(labels) / len(self.labels))
+            found = torch.autograd.grad(loss, tuple(parameters.values()), allow_unused=True, materialize_grads=True)
+            for name, part in zip(parameters, found, strict=True):
+                total[name] += part
+            mean += loss.detach()
+        return mean, total
+
+    def loss_at(self, delta: Weights = NONE) -> Tensor:
+        """Return the loss of the batch at w + δ, a scalar, for who watches: nothing is updated and no pass counted."""
+        with torch.no_grad():
+            parts = [self.criterion(*each) * len(each[1]) for each in self._logits(delta, None, frozen=True)]
+        return torch.stack(parts).sum() / len(self.labels)
+
+    def _passed(self, delta: Weights, rows: Rows, fixed: bool) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the logits of images at w + strength · δ with their labels, a part that fits into memory at a time."""
+        clean = self._is_clean(delta, fixed)
+        whole = self._covers(rows)
+        scale = 1.0 if fixed else self.strength
+        if self.watched and not clean:
+            self._passes.displacement = delta, scale
+        updates = self._updates_statistics(clean=clean, whole=whole)
+        yield from self._logits(NONE if clean else delta, rows, scale=scale, frozen=not updates)
+        self._passes.statistics_updated |= updates
+
+    def _logits(
+        self, delta: Weights, rows: Rows, *, scale: float = 1.0, frozen: bool
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        images, labels = (self.images, self.labels) if rows is None else (self.images[rows], self.labels[rows])
+        sizes = self._sizes(len(labels))
+        if rows is None and len(sizes) == 1:
+            yield self._forward(delta, images, scale, frozen), labels
+            return
+        draws = (self.draws or draws_in_training)(self)
+        numbers = torch.arange(len(self.labels), device=labels.device)[slice(None) if rows is None else rows]
+        for x, y, part in zip(*(torch.split(each, sizes) for each in (images, labels, numbers)), strict=True):
+            with OfImages(draws, part, len(self.labels)) if draws else nullcontext():
+                logits = self._forward(delta, x, scale, frozen)
+            yield logits, y
+
+    def _forward(self, delta: Weights, images: Tensor, scale: float, frozen: bool) -> Tensor:
+        seed_torch(self.dropout_seed, images.device)
+        with self.autocast():
+            logits = forward_at(self.model, delta, images, scale=scale, frozen_buffers=frozen, layout=self._layout())
+        return logits if logits.dtype == torch.float64 else logits.float()
+
     def _sizes(self, count: int) -> list[int]:
         return part_sizes(count, max(self.micro_batch or count, self.fewest), fewest=self.fewest)
-
-    def _rows(self, rows: Rows) -> tuple[Tensor, Tensor]:
-        return (self.images, self.labels) if rows is None else (self.images[rows], self.labels[rows])
 
     def _is_clean(self, delta: Weights, fixed: bool) -> bool:
         return not delta or not (self.strength or fixed)
 
-    def _forward(self, delta: Weights, images: Tensor, fixed: bool, *, whole: bool) -> Tensor:
-        """Return the logits of images; `whole` says whether the pass that this is a part of covers the whole batch."""
-        clean = self._is_clean(delta, fixed)
-        if self.watched and not clean:
-            self._passes.displacement = delta, 1.0 if fixed else self.strength
-        updates = self._updates_statistics(clean=clean, whole=whole)
-        seed_torch(self.dropout_seed, self.images.device)
-        with self.autocast():
-            logits = forward_at(
-                self.model,
-                NONE if clean else delta,
-                images,
-                scale=1.0 if fixed else self.strength,
-                frozen_buffers=not updates,
-                layout=self._layout(),
-            )
-        return logits if logits.dtype == torch.float64 else logits.float()
-
-    def _covers(self, rows: Rows, count: int) -> bool:
-        """Whether rows, so many of them, are the whole batch."""
+    def _covers(self, rows: Rows) -> bool:
+        """Whether rows are the whole batch."""
         size = len(self.labels)
-        if not isinstance(rows, Tensor) or count != size:
-            return count == size
-        return len(set(torch.arange(size)[rows.cpu()].tolist())) == size
+        if rows is None or len(self.labels[rows]) != size:
+            return rows is None
+        return not isinstance(rows, Tensor) or len(set(torch.arange(size)[rows.cpu()].tolist())) == size
 
     def _updates_statistics(self, *, clean: bool, whole: bool) -> bool:
         match self.bn_statistics:
@@ -236,10 +263,9 @@ class Step:
         """Make the extra pass at w when no pass of this step was one that updates running statistics."""
         if self._passes.statistics_updated or not any(True for _ in self.model.buffers()):
             return
-        seed_torch(self.dropout_seed, self.images.device)
-        with torch.no_grad(), self.autocast():
-            for part in torch.split(self.images, self._sizes(len(self.images))):
-                self.model(part)
+        with torch.no_grad():
+            for _ in self._logits(NONE, None, frozen=False):
+                pass
         self._passes.made += 1 / 3
 
     # -- the weights and their gradient -------------------------------------------------------------------------------
@@ -282,6 +308,33 @@ class Step:
 
     def more(self) -> Step:
         """Return this step with a further batch, for methods that need several for one update."""
-        batch = self.further(self._passes.batches)
+        number = self._passes.batches
+        batch = self.further(number)
         self._passes.batches += 1
-        return replace(self, images=batch.images, labels=batch.labels)
+        seed = (self.dropout_seed + number) & 0xFFFF_FFFF
+        return replace(self, images=batch.images, labels=batch.labels, dropout_seed=seed)
+
+
+def draws_in_training(step: Step) -> Draws:
+    """Return what a pass of a step's network draws at random in training, found on its first images; nothing is changed.
+
+    Raise `ValueError` for a compiled network that draws, since it does so by itself, the same for every part of a batch.
+    """
+
+    def passed(count: int) -> None:
+        images = step.images[torch.arange(count, device=step.images.device) % len(step.images)]
+        with torch.no_grad():
+            step._forward(NONE, images, 1.0, True)
+
+    if step.model._compiled_call_impl is None:
+        return draws_of(passed, max(step.fewest, 2))
+    state = torch.cuda.get_rng_state if step.images.is_cuda else torch.random.get_rng_state
+    seed_torch(step.dropout_seed, step.images.device)
+    before = state()
+    passed(max(step.fewest, 2))
+    if not torch.equal(before, state()):
+        raise ValueError(
+            "a compiled network draws the same dropout masks for every part of a batch: set compile: false, or take the "
+            "batch as a whole"
+        )
+    return ()

@@ -42,6 +42,10 @@ class Normalisation:
         )
         return cls(mean.contiguous(memory_format=layout), std.reciprocal().contiguous(memory_format=layout), layout)
 
+    def contiguous(self) -> Normalisation:
+        """Return the same with images in contiguous memory."""
+        return Normalisation(self.mean.contiguous(), self.factor.contiguous(), torch.contiguous_format)
+
     def __call__(self, images: Tensor) -> Tensor:
         """Return the normalised images, a new tensor."""
         return images.to(torch.float32, memory_format=self.memory_format).sub_(self.mean).mul_(self.factor)

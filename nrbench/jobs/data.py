@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from nrbench.families.dataset import Images, Splits, load_splits, shuffled
 from nrbench.families.probe import NamedSplits
 from nrbench.jobs.batches import Normalisation
+from nrbench.jobs.memory_format import takes_channels_last
 from nrbench.suite.cell import Training
 
 CALIBRATION_IMAGES = 1024
@@ -52,6 +54,10 @@ class Data:
     def calibration(self) -> Images:
         """The training images that BatchNorm's statistics are estimated anew on."""
         return self.splits["train"][:CALIBRATION_IMAGES]
+
+    def for_network(self, model: nn.Module) -> Data:
+        """Return the same with images in the memory format that a network is computed in."""
+        return self if takes_channels_last(model) else replace(self, normalise=self.normalise.contiguous())
 
     def first(self, images: int) -> Data:
         """Return the same with the first so many images alone, in training and in testing."""

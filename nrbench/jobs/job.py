@@ -242,7 +242,7 @@ def evaluation_network(training: Training, data: Data) -> Network:
     recipe, model = training.recipe, initial_model(training, data)
     return Network(
         model=model,
-        prepare=data.normalise,
+        prepare=data.for_network(model).normalise,
         criterion=criterion(recipe),
         batch=recipe.evaluation_batch,
         autocast=autocast(recipe, data.device),

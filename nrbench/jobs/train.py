@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.nn.utils import parametrize
 
 from nrbench.base.chance import TrainingChance, derive, seed_torch
 from nrbench.base.torch_state import unchanged
@@ -18,14 +17,17 @@ from nrbench.families.analog import Layout
 from nrbench.families.displacement import Weights, check_displacement
 from nrbench.families.executor import Failure
 from nrbench.families.loading import copy_into, same, stored_tensors
+from nrbench.families.masks import Draws
 from nrbench.families.method import Method, own_optimizer, reestimates
-from nrbench.families.network import CALIBRATION_BATCH, estimated_statistics, norm
+from nrbench.families.network import calibration_batches, estimated_statistics, norm
+from nrbench.families.optimizer import Parameters
 from nrbench.families.probe import Observer
 from nrbench.families.state import State
-from nrbench.families.step import Batch, Clock, Criterion, Step
+from nrbench.families.step import Batch, Clock, Criterion, Step, draws_in_training
 from nrbench.jobs.batches import Batches
 from nrbench.jobs.data import Data
 from nrbench.jobs.device import autocast
+from nrbench.jobs.memory_format import lay_channels_last, takes_channels_last
 from nrbench.jobs.observe import Watch
 from nrbench.suite.cell import Training
 from nrbench.suite.given import taken
@@ -73,9 +75,9 @@ class Trained:
             judged |= {name: tensor for name, tensor in chosen.items() if name not in self.layout.computed}
             judged |= {other: judged[first] for other, first in self.layout.aliases.items() if other in judged}
             if reestimates(self.training.method):
-                images = torch.split(self.data.calibration.images, CALIBRATION_BATCH)
-                cast = autocast(self.training.recipe, self.data.device)
-                judged |= estimated_statistics(self.model, judged, map(self.data.normalise, images), cast, self.layout)
+                weights, parts = dict(judged), calibration_batches(self.data.calibration)
+                cast, batches = autocast(self.training.recipe, self.data.device), map(self.data.normalise, parts)
+                judged |= estimated_statistics(self.model, lambda read: weights, batches, cast, self.layout)
         copies = {name: _copy(tensor) for name, tensor in judged.items()}
         if wrong := [name for name in copies.keys() & self.finite if not copies[name].isfinite().all()]:
             raise ValueError(f"{wrong[0]} is not finite in what {self.training.method.name} is to be judged with")
@@ -115,6 +117,7 @@ def train(
     Raise `ValueError` for a training that would leave the network as it was.
     """
     method, model = training.method, initial_model(training, data)
+    data = data.for_network(model)
     layout = Layout.of(model, training.backbone.stored(model))
     if not training.epochs:
         given = method.given_weights(training.seed)
@@ -123,7 +126,7 @@ def train(
         yield Trained(0, 0.0, 0.0, model, None, training, data, State(), layout, frozenset())
         return
 
-    optimizer = (own_optimizer(method) or training.recipe.optimizer).build(model.parameters())
+    optimizer = (own_optimizer(method) or training.recipe.optimizer).build(Parameters(model))
     state = _restored(checkpoint, model, optimizer)
     loop = _Loop(training, data, model, layout, optimizer, state)
     if not any(map(training.recipe.lr_schedule, (number / loop.total for number in range(loop.total)))):
@@ -174,12 +177,19 @@ class _Loop:
             bn_statistics=recipe.bn_statistics,
             autocast=autocast(recipe, data.device),
             layout=layout,
+            draws=self._drawn,
             micro_batch=recipe.micro_batch,
             fewest=2 if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules()) else 1,
         )
         self.total = training.epochs * len(self._batches)
+        self._draws: Draws | None = None
         self.idle = True
         """Whether no gradient was found yet that is not 0."""
+
+    def _drawn(self, step: Step) -> Draws:
+        if self._draws is None:
+            self._draws = draws_in_training(step)
+        return self._draws
 
     def epoch(self, epoch: int, watch: Watch) -> tuple[Tensor, float]:
         """Make the steps of epoch 1, 2, …; return the sum of the losses of all images and the passes of each step."""
@@ -244,19 +254,11 @@ def initial_model(training: Training, data: Data) -> nn.Module:
         built = training.backbone.build(num_classes=data.num_classes, input_shape=(channels, height, width))
     built.eval()
     model = built.to(device=data.device)
-    if training.recipe.channels_last:
-        _lay_channels_last(model)
+    if training.recipe.channels_last and takes_channels_last(model):
+        lay_channels_last(model)
     if training.recipe.compile:
         model.compile()  # in place: the names of parameters stay, and displaced weights are inputs of the same graph
     return model
-
-
-def _lay_channels_last(model: nn.Module) -> None:
-    """Give the weights of convolutions the layout that their kernels want, and leave all others as the network made them."""
-    for module in model.modules():
-        if isinstance(module, nn.modules.conv._ConvNd | parametrize.ParametrizationList):
-            for parameter in (p for p in module.parameters(recurse=False) if p.ndim == 4):
-                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
 
 def _restored(checkpoint: Checkpoint | None, model: nn.Module, optimizer: torch.optim.Optimizer) -> State:

@@ -18,7 +18,7 @@ from nrbench.families.row import BatchNorm
 from nrbench.families.selection import Selection
 from nrbench.suite.recipe import Recipe
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 """Raise it when training or evaluation change what they compute: every stored result is then another protocol's."""
 
 

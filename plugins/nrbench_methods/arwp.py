@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nrbench import Method, State, Step, Weights
 from nrbench_methods.lpf_sgd import FilterNoise, increased
+from nrbench_methods.vectors import is_vector
 
 
 def adaptive_noise(step: Step, sigma: float, eta: float) -> Weights:
@@ -15,12 +16,15 @@ def adaptive_noise(step: Step, sigma: float, eta: float) -> Weights:
 
     S is what `remember` left in the step's state; a weight of which nothing is known yet has no divisor.
     """
-    noise = FilterNoise(gamma=sigma).displacement(step.weights(), gradient=None, chance=step.chance)
-    return {n: part / _divisor(step.state[n], eta) if n in step.state else part for n, part in noise.items()}
+    weights = step.weights()
+    noise = FilterNoise(gamma=sigma).displacement(weights, gradient=None, chance=step.chance)
+    known = {name: step.state[name] for name in noise if name in step.state}
+    divisors = {name: _divisor(squares, eta, vector=is_vector(name, weights)) for name, squares in known.items()}
+    return {name: part / divisors[name] if name in divisors else part for name, part in noise.items()}
 
 
-def _divisor(squares: Tensor, eta: float) -> Tensor:
-    by_filter = squares if squares.ndim < 2 else squares.sum(tuple(range(1, squares.ndim)), keepdim=True)
+def _divisor(squares: Tensor, eta: float, *, vector: bool) -> Tensor:
+    by_filter = squares if vector else squares.sum(tuple(range(1, squares.ndim)), keepdim=True)
     return (1 + eta * by_filter).sqrt()
 
 

@@ -5,8 +5,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from torch import Tensor
 
-from nrbench import Chance, Method, Perturbation, Step, Weights, displaced_backward
-from nrbench_methods.vectors import filter_norms, length
+from nrbench import Chance, Method, Perturbation, Step, Weights, displaced_backward, laid_out
+from nrbench_methods.vectors import filter_norms, is_vector, length
 
 _PAPER = "Kwon et al. 2021, ASAM: Adaptive Sharpness-Aware Minimization for Scale-Invariant Learning (eq. 8, 13)"
 
@@ -26,18 +26,19 @@ class AdaptiveAscent(Perturbation):
     def displacement(self, weights: Weights, *, gradient: Weights | None, chance: Chance) -> Weights:
         if not gradient:
             return {}
-        sizes = {name: self._size(name, weights[name]) for name in gradient}
+        sizes = {name: self._size(name, weights) for name in gradient}
         scaled = {name: sizes[name] * part for name, part in gradient.items()}
         factor = self.rho / (length(scaled.values()) + 1e-12)
         return {name: factor * sizes[name] * part for name, part in scaled.items()}
 
-    def _size(self, name: str, weight: Tensor) -> Tensor | float:
+    def _size(self, name: str, weights: Weights) -> Tensor | float:
         """Return T of a tensor: 1 where it is no weight by its name, such as a bias."""
         if "weight" not in name:
             return 1.0
-        if self.by == "element" or (self.by == "filter" and weight.ndim < 2):
-            return weight.abs() + self.eta
-        return (filter_norms(weight) if self.by == "filter" else weight.norm()) + self.eta
+        if self.by == "element" or (self.by == "filter" and is_vector(name, weights)):
+            return weights[name].abs() + self.eta
+        norm = filter_norms(laid_out(weights).only([name]))[name] if self.by == "filter" else weights[name].norm()
+        return norm + self.eta
 
 
 class ASAM(Method):

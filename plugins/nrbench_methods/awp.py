@@ -7,10 +7,11 @@ from pydantic import Field
 from torch import Tensor
 
 from nrbench import Chance, Method, Perturbation, Step, Weights
+from nrbench_methods.vectors import is_vector
 
 
 class LayerAscent(Perturbation):
-    """γ · ‖W‖ · g / ‖g‖ in each tensor of weights that has two dimensions or more."""
+    """γ · ‖W‖ · g / ‖g‖ in each matrix: a weight of two dimensions or more that belongs to no norm."""
 
     name: Literal["layer_ascent"] = "layer_ascent"
     needs_gradient: ClassVar[bool] = True
@@ -18,7 +19,7 @@ class LayerAscent(Perturbation):
     gamma: float = Field(ge=0)
 
     def displacement(self, weights: Weights, *, gradient: Weights | None, chance: Chance) -> Weights:
-        moved = {name: g for name, g in (gradient or {}).items() if "weight" in name and g.ndim > 1}
+        moved = {n: g for n, g in (gradient or {}).items() if "weight" in n and not is_vector(n, weights)}
         sizes = {name: weights[name].norm() / (part.norm() + 1e-20) for name, part in moved.items()}
         return {name: self.gamma * sizes[name] * part for name, part in moved.items()}
 

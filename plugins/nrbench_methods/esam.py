@@ -44,5 +44,5 @@ class ESAM(Method):
 
     def _chosen(self, step: Step, gradient: Weights) -> Weights:
         """Return the gradient with the tensors at 0 that are not moved."""
-        chances = {name: step.chance.uniform(name, (1,)) for name in gradient}
+        chances = {name: step.chance.uniform(name, ()) for name in gradient}
         return {name: part * (chances[name] < self.beta).to(part) for name, part in gradient.items()}

@@ -18,9 +18,11 @@ class FilterNoise(Perturbation):
     gamma: float = Field(ge=0)
 
     def displacement(self, weights: Weights, *, gradient: Weights | None, chance: Chance) -> Weights:
+        moved = displaced(weights)
+        norms = filter_norms(moved)
         return {
-            name: self.gamma * filter_norms(weight) * chance.normal(name, weight.shape).to(weight.dtype)
-            for name, weight in displaced(weights).items()
+            name: self.gamma * norms[name] * chance.normal(name, weight.shape).to(weight.dtype)
+            for name, weight in moved.items()
         }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from nrbench import Weights, laid_out
+from nrbench import NetworkWeights, Weights, laid_out
 
 
 def length(tensors: Iterable[Tensor]) -> Tensor:
@@ -41,16 +41,24 @@ def ascent(gradient: Weights, rho: float) -> dict[str, Tensor]:
     return times(gradient, rho / (length(gradient.values()) + 1e-12)) if gradient else {}
 
 
-def displaced(weights: Weights) -> dict[str, Tensor]:
+def displaced(weights: Weights) -> NetworkWeights:
     """Return what noise on all parameters is of, trained or not: a weight that is computed in a pass, and not its parts."""
-    raw = laid_out(weights).layout.raw
-    return {name: weight for name, weight in weights.items() if weight.is_floating_point() and name not in raw}
+    known = laid_out(weights)
+    return known.only(n for n, weight in known.items() if weight.is_floating_point() and n not in known.layout.raw)
 
 
-def filter_norms(weight: Tensor) -> Tensor:
-    """Return the Euclidean norm of each filter, an index of the first dimension, or of a whole vector; it broadcasts."""
-    dim = tuple(range(1, weight.ndim)) or None
-    norms: Tensor = torch.linalg.vector_norm(weight, dim=dim, keepdim=dim is not None)
+def is_vector(name: str, weights: Weights) -> bool:
+    """Whether a parameter is no matrix with filters: it has one dimension or none, or belongs to a normalisation."""
+    return weights[name].ndim < 2 or name in laid_out(weights).layout.norms
+
+
+def filter_norms(weights: Weights) -> dict[str, Tensor]:
+    """Return the Euclidean norm of each filter, an index of the first dimension, or of a whole vector; they broadcast."""
+    norms: dict[str, Tensor] = {}
+    for name, weight in weights.items():
+        vector = is_vector(name, weights)
+        dims = None if vector else tuple(range(1, weight.ndim))
+        norms[name] = torch.linalg.vector_norm(weight, dim=dims, keepdim=not vector)
     return norms
 
 

@@ -104,10 +104,10 @@ def ring(
 
 
 def direction(network: Network, chips: Chips, number: int) -> Weights:
-    """Return a direction with normal entries, each filter of the length that it has in w; 0 for what has one dimension."""
-    chance, found = chips.chip("landscape", number), {}
-    for name, weight in network.weights().items():
-        if weight.ndim > 1:
+    """Return a direction with normal entries, each filter of the length that it has in w; 0 for vectors and norms."""
+    chance, found, weights = chips.chip("landscape", number), {}, network.weights()
+    for name, weight in weights.items():
+        if weight.ndim > 1 and name not in weights.layout.norms:
             drawn = chance.normal(name, weight.shape).to(weight)
             own, new = (tensor.flatten(1).norm(dim=1).view(-1, *[1] * (weight.ndim - 1)) for tensor in (weight, drawn))
             found[name] = drawn * (own / (new + 1e-10))

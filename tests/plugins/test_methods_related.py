@@ -32,7 +32,7 @@ from nrbench import (
 from nrbench.families.schedule import Between, LearningRate, OffToOn, Steps
 from nrbench.jobs.data import Data
 from nrbench.jobs.train import Trained, train
-from nrbench.testing.samples import Around, SmallNetwork, gradients, sample_step, training_chance
+from nrbench.testing.samples import Around, SmallNetwork, gradients, layer_weights, sample_step, training_chance
 from nrbench_methods.damp import RelativeNoise
 from nrbench_methods.lpf_sgd import FilterNoise
 from nrbench_methods.vectors import filter_norms
@@ -120,7 +120,7 @@ def test_lpf_sgd_is_rwp_in_other_units() -> None:
     run(methods.LPFSGD(gamma=0.1), first, 1)
     run(methods.RWP(sigma=0.1 * 4**0.5), second, 1)
     assert torch.allclose(first[0].weight, second[0].weight, rtol=0, atol=1e-12)
-    assert torch.equal(filter_norms(torch.tensor([[3.0, 4.0]])), torch.tensor([[5.0]]))
+    assert torch.equal(filter_norms(layer_weights({"w": torch.tensor([[3.0, 4.0]])}))["w"], torch.tensor([[5.0]]))
 
 
 def test_a_dynamic_mask_by_hand() -> None:
