@@ -24,7 +24,7 @@ from nrbench import Backbone, Layout, forward_at
 from nrbench.base.chance import Chips
 from nrbench.families.analog import inventory
 from nrbench.families.loading import same
-from nrbench.suite.trial import tried
+from nrbench.suite.trial import made_up_sample, tried
 from nrbench_backbones import Timm, Torchvision
 from nrbench_noise import Gaussian
 
@@ -73,7 +73,7 @@ def examined(library: str, model: str) -> dict[str, Any]:
     tried.cache_clear()
     for size in SIZES:
         try:
-            tried(backbone, 10, (3, size, size))
+            tried(backbone, made_up_sample(10, (3, size, size)))
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             if "computes another weight" in reason or "share memory" in reason:

@@ -90,6 +90,22 @@ def ends_of(model: nn.Module) -> dict[str, Computed]:
     return found
 
 
+def make_plain(model: nn.Module, name: str) -> None:
+    """Let a computed weight be a parameter of its own, with the value that it has in evaluation, computed no more."""
+    path, _, tensor = name.rpartition(".")
+    module = model.get_submodule(path)
+    if parametrize.is_parametrized(module, tensor):
+        parametrize.remove_parametrizations(module, tensor, leave_parametrized=True)
+        return
+    for key, hook in [*module._forward_pre_hooks.items()]:
+        if _makes(hook) == tensor:
+            hook(module, ())
+            del module._forward_pre_hooks[key]
+    value = getattr(module, tensor).detach()
+    delattr(module, tensor)
+    module.register_parameter(tensor, nn.Parameter(value))
+
+
 def _parametrizations(module: nn.Module, name: str) -> nn.Module:
     of: nn.ModuleDict = module.parametrizations  # type: ignore[assignment]
     return of[name]

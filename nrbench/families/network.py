@@ -125,6 +125,11 @@ class Network:
     # -- what may be asked of it --------------------------------------------------------------------------------------
 
     @torch.inference_mode()
+    def logits(self, images: Images) -> Tensor:
+        """Return the logits of images at w + δ, in the run's precision: float tensor (count, classes)."""
+        return torch.cat([logits.float() for logits, _ in self._outputs(images)])
+
+    @torch.inference_mode()
     def counts(self, images: Images) -> int:
         """Return how many images are classified rightly; an output that is not finite is a wrong answer."""
         right = torch.zeros((), dtype=torch.int64, device=images.labels.device)

@@ -54,6 +54,13 @@ def check_memory(model: nn.Module) -> None:
         last[is_parameter] = max(last[is_parameter], (end, name))
 
 
+def overlap(first: nn.Module, second: nn.Module) -> str:
+    """Return the name of a parameter or buffer of one network whose memory another one holds too; nothing where none is."""
+    tensors = [(*model.named_parameters(), *model.named_buffers()) for model in (first, second)]
+    places = {tensor.untyped_storage().data_ptr() for _, tensor in tensors[0]} - {0}
+    return next((name for name, tensor in tensors[1] if tensor.untyped_storage().data_ptr() in places), "")
+
+
 def _sharing(first: str, second: str) -> str:
     return (
         f"{first} and {second} share memory without being one tensor, so that they cannot be displaced alike; give both "

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from nrbench.families.dataset import Images, Splits, load_splits, shuffled
+from nrbench.families.memory_format import takes_channels_last
 from nrbench.families.probe import NamedSplits
 from nrbench.jobs.batches import Normalisation
-from nrbench.jobs.memory_format import takes_channels_last
 from nrbench.suite.cell import Training
 
 CALIBRATION_IMAGES = 1024

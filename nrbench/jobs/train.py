@@ -18,6 +18,7 @@ from nrbench.families.displacement import Weights, check_displacement
 from nrbench.families.executor import Failure
 from nrbench.families.loading import copy_into, same, stored_tensors
 from nrbench.families.masks import Draws
+from nrbench.families.memory_format import lay_out, takes_channels_last
 from nrbench.families.method import Method, own_optimizer, reestimates
 from nrbench.families.network import calibration_batches, estimated_statistics, norm
 from nrbench.families.optimizer import Parameters
@@ -27,7 +28,6 @@ from nrbench.families.step import Batch, Clock, Criterion, Step, draws_in_traini
 from nrbench.jobs.batches import Batches
 from nrbench.jobs.data import Data
 from nrbench.jobs.device import autocast
-from nrbench.jobs.memory_format import lay_channels_last, takes_channels_last
 from nrbench.jobs.observe import Watch
 from nrbench.suite.cell import Training
 from nrbench.suite.given import taken
@@ -255,7 +255,7 @@ def initial_model(training: Training, data: Data) -> nn.Module:
     built.eval()
     model = built.to(device=data.device)
     if training.recipe.channels_last and takes_channels_last(model):
-        lay_channels_last(model)
+        lay_out(model, torch.channels_last)
     if training.recipe.compile:
         model.compile()  # in place: the names of parameters stay, and displaced weights are inputs of the same graph
     return model

@@ -11,7 +11,7 @@ from nrbench.base.component import Component
 from nrbench.families.analog import inventory
 from nrbench.families.backbone import Backbone
 from nrbench.families.dataset import Dataset, load_splits
-from nrbench.suite.trial import tried
+from nrbench.suite.trial import made_up_sample, tried
 
 CLASSES, SHAPE = 10, (3, 32, 32)
 """What a network is made for to be shown."""
@@ -20,7 +20,7 @@ CLASSES, SHAPE = 10, (3, 32, 32)
 def facts(component: Component, data: Path) -> Iterator[str]:
     """Yield sentences about a backbone or a data set; nothing for other families. Raise what either raises."""
     if isinstance(component, Backbone):
-        model, layout = tried(component, CLASSES, SHAPE)
+        model, layout = tried(component, made_up_sample(CLASSES, SHAPE))
         kinds = inventory(layout.weights_of(model))
         digital = kinds.pop("digital", (0, 0))
         yield f"For images of {'×'.join(map(str, SHAPE))} and {CLASSES} classes:"

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import redirect_stdout, suppress
-from functools import lru_cache
-from math import prod
+from contextlib import redirect_stdout
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
+from nrbench.base.chance import generator
 from nrbench.base.errors import DataError, Problem
 from nrbench.base.torch_state import unchanged
 from nrbench.families.analog import Layout, NetworkWeights
 from nrbench.families.backbone import Backbone
-from nrbench.families.dataset import Dataset, load_splits
+from nrbench.families.dataset import Dataset, Images, Splits, load_splits
 from nrbench.families.executor import Failure, attempt
 from nrbench.families.loading import difference, stored_tensors
 from nrbench.families.method import Method, inside
@@ -25,13 +25,12 @@ from nrbench.families.noise import NoiseModel
 from nrbench.families.scale import Scale
 from nrbench.suite.check import validated_by
 from nrbench.suite.given import taken
-from nrbench.suite.passes import check_passes
+from nrbench.suite.oracle import Sample, check_network
 from nrbench.suite.suite import Benchmark, Suite
 from nrbench.suite.yaml import Node, dotted
 
 IMAGES = 2
-LARGE = 3 * 64 * 64
-"""Numbers in an image; a network for larger ones is large itself as a rule."""
+"""Images that a network is tried on."""
 
 
 class Trouble(NamedTuple):
@@ -55,58 +54,60 @@ def problems(benchmark: Benchmark, roots: Sequence[Node], data: Path) -> list[Pr
 def troubles(suite: Suite, data: Path) -> Iterator[Trouble]:
     """Yield what would fail in each pair of backbone and data set; images are read only where their shape is not known.
 
-    Each network is built and run once in evaluation and in training, on two random images, without memory where that
-    works. Given weights are compared with it, and layers that noise models name are looked for.
+    Each network is built twice and run on two images in evaluation and in training, as it is and displaced. Given weights
+    are compared with it, and layers that noise models name are looked for.
     """
     for label, dataset in suite.datasets.items():
         try:
-            shape = _shape(dataset, data, suite)
+            sample = _sample(dataset, data, suite)
         except DataError as error:
             yield Trouble("datasets", label, str(error))
             continue
-        for name, backbone in suite.backbones.items() if shape else ():
-            assert shape is not None
-            found = attempt(lambda pair: tried(*pair), (backbone, *shape))
+        for name, backbone in suite.backbones.items():
+            found = attempt(lambda pair: tried(*pair), (backbone, sample))
             if isinstance(found, Failure):
                 why = found.message.removeprefix("ValueError: ")
-                yield Trouble("backbones", name, f"it does not take images of {label}, {_said(shape[1])}: {why}")
+                yield Trouble("backbones", name, f"it does not take images of {label}, {_said(sample.shape)}: {why}")
                 continue
             model, layout = found
             yield from _troubles_with(suite, f"{name} on {label}", model, layout.weights_of(model))
 
 
 @lru_cache(maxsize=8)
-def tried(backbone: Backbone, classes: int, shape: tuple[int, int, int]) -> tuple[nn.Module, Layout]:
-    """Return a network that was built and run, and how its weights lie; raise whatever it raises.
-
-    A pass without memory makes torch import its compiler, 1.3 s, and some networks need numbers: so small ones, by the
-    pixels that they see, are run for real.
-    """
-    if prod(shape) > LARGE:
-        with suppress(Exception):  # whatever is wrong is raised below, with numbers
-            return _run(backbone, classes, shape, "meta")
-    return _run(backbone, classes, shape, "cpu")
-
-
-def _run(backbone: Backbone, classes: int, shape: tuple[int, int, int], device: str) -> tuple[nn.Module, Layout]:
+def tried(backbone: Backbone, sample: Sample) -> tuple[nn.Module, Layout]:
+    """Return a network that was built twice and run, and how its weights lie; raise whatever it raises."""
     quiet = redirect_stdout(sys.stderr)  # what a network prints is no result of ours
-    with quiet, torch.random.fork_rng([]), torch.device(device), unchanged(backbone.name, generators=False):
-        model = backbone.build(num_classes=classes, input_shape=shape)
-        layout = Layout.of(model, backbone.stored(model))
-        check_passes(model, layout, torch.rand(IMAGES, *shape), classes)
-    return model, layout
+    with quiet, torch.random.fork_rng([]), unchanged(backbone.name, generators=False):
+        build = partial(backbone.build, num_classes=sample.classes, input_shape=sample.shape)
+        return check_network(build, backbone.stored, sample)
 
 
-def _shape(dataset: Dataset, data: Path, suite: Suite) -> tuple[int, tuple[int, int, int]] | None:
+@lru_cache(maxsize=8)
+def made_up_sample(classes: int, shape: tuple[int, int, int], precision: torch.dtype = torch.float32) -> Sample:
+    """Return random images of a shape."""
+    pixels = torch.randint(0, 256, (IMAGES, *shape), dtype=torch.uint8, generator=generator("images of a trial"))
+    statistics = (0.5,) * shape[0], (0.25,) * shape[0]
+    return Sample(Images(pixels, torch.arange(IMAGES) % classes), classes, *statistics, precision)
+
+
+@lru_cache(maxsize=8)
+def _real_sample(splits: Splits, precision: torch.dtype) -> Sample:
+    return Sample(splits.train[:IMAGES], splits.num_classes, splits.mean, splits.std, precision)
+
+
+def _sample(dataset: Dataset, data: Path, suite: Suite) -> Sample:
+    """Return training images of a data set, made up ones where it is not there: a suite may be written elsewhere."""
+    recipe = suite.recipe.for_device(torch.device("cpu"))
+    precision = torch.bfloat16 if recipe.precision == "bfloat16" else torch.float32
     try:
         splits = load_splits(dataset, data)
     except DataError:
         if dataset.shape is None:
             raise
-        return dataset.shape  # a suite may be written where its data is not
+        return made_up_sample(*dataset.shape, precision)
     if len(splits.held_out(suite.recipe.held_out, dataset.fingerprint)[1]) == 0 and any(validated_by(suite)):
         raise DataError("it has no validation set, and recipe.held_out is 0: hold some out, or choose epochs on test")
-    return splits.num_classes, splits.input_shape
+    return _real_sample(splits, precision)
 
 
 def _said(shape: tuple[int, int, int]) -> str:

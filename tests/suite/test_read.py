@@ -364,7 +364,7 @@ def test_versions_are_in_the_key(tiny: Suite, monkeypatch: pytest.MonkeyPatch) -
     again = tiny.replace(methods={label: method.replace() for label, method in tiny.methods.items()})
     assert set(before) - set(keys(again)) == concerned
     assert len(concerned) == 12
-    monkeypatch.setattr("nrbench.suite.cell.PROTOCOL_VERSION", 2)
+    monkeypatch.setattr("nrbench.suite.cell.PROTOCOL_VERSION", 3)
     assert not set(keys(again.replace())) & set(before)
 
 

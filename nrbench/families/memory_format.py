@@ -16,12 +16,12 @@ BLOCK = 16
 layout, and with it a result's rounding, does not depend on the machine."""
 
 
-def lay_channels_last(model: nn.Module) -> None:
-    """Give the weights of convolutions the layout that their kernels want, and leave all others as the network made them."""
+def lay_out(model: nn.Module, memory_format: torch.memory_format) -> None:
+    """Give the weights of convolutions a memory format, and leave all others as the network made them."""
     for module in model.modules():
         if isinstance(module, _ConvNd | parametrize.ParametrizationList):
             for parameter in (p for p in module.parameters(recurse=False) if p.ndim == 4):
-                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+                parameter.data = parameter.data.contiguous(memory_format=memory_format)
 
 
 def takes_channels_last(model: nn.Module) -> bool:
