@@ -22,7 +22,7 @@ ORDER = {
     "families": "hookspecs registry computed displacement sharing analog memory_format scale noise optimizer state masks step schedule method backbone dataset "
     "loading network probe executor watcher selection row claim sheet section",
     "suite": "shipped reference table recipe cell seeds given suite yaml sweeps layers check passes oracle trial facts locked read schema describe",
-    "jobs": "results history files device batches data observe train evaluate store lock output record select processes job left plan status watching export bench "
+    "jobs": "results history files device batches data observe train stored evaluate store lock output record select processes job left plan status watching export bench "
     "expected verify clean doctor",
     "board": "leading tables ranking rows series claims growing sheets leaderboard comparison",
     "report": "pictures csv drawing cost asked_tables claim_sheets figures lead sections quantity plots surfaces asked_figures training details page markdown latex html "

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from nrbench.base.component import Frozen
 from nrbench.base.errors import told
 from nrbench.base.statistics import LEVEL
 from nrbench.families.claim import Claim, Evidence, Series, Verdict
-from nrbench.families.row import BatchNorm, Row
+from nrbench.families.row import BatchNorm, Row, matches
 from nrbench.suite.suite import Benchmark
+
+NO_SERIES: Mapping[str, Sequence[Series]] = MappingProxyType({})
 
 
 class ClaimRow(Frozen):
@@ -29,16 +32,19 @@ def claim_rows(
     benchmark: Benchmark,
     rows: Sequence[Row],
     printed: Mapping[str, Sequence[Row]] | None,
-    series: Sequence[Series] = (),
+    series: Mapping[str, Sequence[Series]] = NO_SERIES,
     *,
     level: float = LEVEL,
 ) -> Iterator[ClaimRow]:
     """Yield every claim of a suite with its verdicts on rows of one selection and treatment of BatchNorm."""
     methods, noise = benchmark.section("methods"), benchmark.section("noise")
-    own = [row.model_copy() for row in rows]  # a claim may write to them
-    measured = Evidence(own, methods, noise, series=series, level=level)
     reference = None if printed is None else Evidence((), methods, noise, printed)
     for label, claim in benchmark.claims.items():
+        about = [part for part in benchmark.parts if not claim.suites or matches(claim.suites, part.name)]
+        positions = {position for part in about for position in part.rows}
+        own = [row.model_copy() for row in rows if (row.column, row.method) in positions]  # a claim may write to them
+        theirs = [each for part in about for each in series.get(part.name, ())]
+        measured = Evidence(own, methods, noise, series=theirs, level=level)
         yield ClaimRow(
             suite=benchmark.name,
             claim=label,

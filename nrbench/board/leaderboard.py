@@ -165,9 +165,9 @@ def _environments(results: Iterable[Result]) -> tuple[Environment, ...]:
     return tuple(sorted(seen.values(), key=lambda each: each.fingerprint))
 
 
-def _series(benchmark: Benchmark, store: Store) -> list[Series]:
-    """Return what probes measured, where there is a claim that it could be evidence of."""
-    return [each for part in benchmark.parts for each in series_of(part, store)] if benchmark.claims else []
+def _series(benchmark: Benchmark, store: Store) -> dict[str, list[Series]]:
+    """Return what the probes of each suite measured, by its name, where there is a claim that it could be evidence of."""
+    return {part.name: list(series_of(part, store)) for part in benchmark.parts} if benchmark.claims else {}
 
 
 Printed = Mapping[str, Sequence[Row]] | None
@@ -214,9 +214,22 @@ def _flags(suite: Suite, rows: Sequence[Row], environments: Sequence[Environment
     yield from (f"{label}: {dataset.caveat}" for label, dataset in suite.datasets.items() if dataset.caveat)
     yield from (f"{label}: trained elsewhere" for label, method in suite.methods.items() if not method.trains)
     yield from _unexpected(suite, results)
+    yield from _alike(suite, results)
     for label, selection in suite.selections.items():
         if any(chosen_on(selection, noise) == "test" for noise in suite.noise.values()):
             yield f"{label}: selected on test"
+
+
+def _alike(suite: Suite, results: Results) -> Iterator[str]:
+    """Yield a flag for each network whose seeds begin with the same weights, so that they differ in their batches alone."""
+    starts: dict[str, dict[str, set[int]]] = {}
+    for column, label in suite.rows:
+        for seed, result in enumerate(results[column, label]):
+            if isinstance(result, CellResult) and result.start is not None:
+                starts.setdefault(column.backbone, {}).setdefault(result.start, set()).add(seed)
+    for backbone, seeds in starts.items():
+        if any(len(each) > 1 for each in seeds.values()):
+            yield f"{backbone}: several seeds begin with the same weights"
 
 
 def _unexpected(suite: Suite, results: Results) -> Iterator[str]:

@@ -69,7 +69,8 @@ def _ranked(
             by_seed[method].append(mean(ranked[index] for ranked in placed))
     complete = {m: all(value is not None for c in columns for value in scores[c, m]) for m in methods}
     known = {m: [value for c in columns for value in scores[c, m] if value is not None] for m in methods}
-    column_means = {m: [mean(known[m][s :: suite.seed_count]) for s in seeds] for m in methods if complete[m]}
+    # rounded where floating point ends, so that equal sums of right answers are equal means
+    column_means = {m: [round(mean(known[m][s :: suite.seed_count]), 9) for s in seeds] for m in methods if complete[m]}
     order = sorted(methods, key=lambda m: (mean(by_seed[m]), methods.index(m)))
     whole = [m for m in order if complete[m]]
     p_values = {(a, b): paired_p(column_means[a], column_means[b]) for a, b in combinations(whole, 2)}

@@ -56,7 +56,7 @@ def _status(found: Sequence[Result]) -> tuple[Status, str | None]:
 def _numbers(whole: Sequence[CellResult], held_out: bool, *, level: float) -> dict[str, Any]:
     """Return the numbers of a row, from the results of its seeds that have one."""
     by_seed = [accuracies(result) for result in whole]
-    seed_means = [mean(draws) for draws in by_seed]
+    seed_means = [value for result in whole if (value := score(result)) is not None]
     spreads = [spread for draws in by_seed if (spread := std(draws)) is not None]
     chips = [accuracy for draws in by_seed for accuracy in draws]
     chosen_with = _validation(whole) if held_out else ()

@@ -9,7 +9,7 @@ from typing import Literal
 
 from nrbench.base.component import Component, Frozen
 from nrbench.base.statistics import LEVEL, Interval
-from nrbench.families.row import Row
+from nrbench.families.row import Patterns, Row
 
 
 class Series(Frozen):
@@ -93,6 +93,8 @@ class Claim(Component, family="claims"):
     """The sentence."""
     source: str = ""
     """Where it stands."""
+    suites: Patterns = ()
+    """Of a collection, the names of the suites whose rows it is about; all of them by default."""
 
     @abstractmethod
     def verdict(self, evidence: Evidence) -> Verdict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from difflib import get_close_matches
 
@@ -47,6 +48,15 @@ def stored_tensors(model: nn.Module) -> dict[str, Tensor]:
         for name in module._non_persistent_buffers_set
     }
     return {name: tensor.detach() for name, tensor in own.items() if name not in passing}
+
+
+def sha256_of(model: nn.Module) -> str:
+    """Return a hash of all parameters and buffers of a network."""
+    content = hashlib.sha256()
+    for name, tensor in stored_tensors(model).items():
+        content.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        content.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return content.hexdigest()
 
 
 def same(weights: Weights, others: Weights) -> bool:

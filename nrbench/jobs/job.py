@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from math import isfinite
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from nrbench.base.log import Event, RunLog, Watcher
 from nrbench.base.torch_state import unchanged
 from nrbench.families.analog import Layout
 from nrbench.families.executor import Failure
+from nrbench.families.loading import sha256_of
 from nrbench.families.network import Network
 from nrbench.families.probe import Observer, Probe, Scoring
 from nrbench.jobs.data import Data
@@ -30,6 +31,7 @@ from nrbench.jobs.record import Measure, Observe, Record, Weights
 from nrbench.jobs.results import CellFailure, CellResult, Score
 from nrbench.jobs.select import Selecting, correct
 from nrbench.jobs.store import Store
+from nrbench.jobs.stored import check_judged, check_trained
 from nrbench.jobs.train import Trained, criterion, initial_model, train
 from nrbench.suite.cell import Cell, Training
 
@@ -138,6 +140,7 @@ def _results(
     """Yield every cell with its result, as soon as it has one: train and measure, choose an epoch, evaluate."""
     training = record.training
     network, selecting = evaluation_network(training, data), Selecting(cells)
+    start = sha256_of(network.model) if training.epochs else None
     chips = Chips(training.backbone.fingerprint, training.seed, data.device)
 
     def measured(weights: Weights, probes: Sequence[Probe]) -> dict[str, dict[str, float]]:
@@ -148,17 +151,26 @@ def _results(
         record.restart()
     observed = _due(probes, record, observe)
     observers = [probe for probe in probes if isinstance(probe, Observer)]
-    weights = _chosen_weights(record, selecting, data, measured, observed, observers, tell)
+    epochs = partial(_epochs, record, data, observers, network, start)
+    weights = _chosen_weights(record, selecting, epochs, measured, observed, tell)
     choices = selecting.choose(record.epochs)
-    for epoch in sorted(weights):
+    for number, epoch in enumerate(sorted(weights, reverse=True)):
         here = [cell for cell, chosen in choices.items() if chosen == epoch]
-        for cell, counts in evaluate(here, network.load(weights[epoch]), data, chips).items():
+        judged = evaluate(here, loaded := network.load(weights[epoch]), data, chips)
+        if number == 0:
+            known = (
+                each.clean for cell, each in judged.items() if isinstance(each, Counts) and cell.batch_norm == "frozen"
+            )
+            clean = next(known, None)
+            clean = loaded.counts(data.splits["test"]) if clean is None else clean
+            check_judged(training, weights[epoch], data, epoch=epoch, clean=clean)
+        for cell, counts in judged.items():
             if isinstance(counts, Failure):
                 selecting.failures[cell] = counts
             else:
-                yield cell, _result(counts, epoch, selecting.left[cell], record, data)
+                yield cell, _result(counts, epoch, selecting.left[cell], record, data, start)
     for cell in selecting.left if record.diverged else ():
-        yield cell, _result(Counts(clean=0, correct=[0] * cell.draws), 0, None, record, data)
+        yield cell, _result(Counts(clean=0, correct=[0] * cell.draws), 0, None, record, data, start)
     for cell, failure in selecting.failures.items():
         tell(Event(training=training.key, kind="failed", message=failure.message))
         yield cell, CellFailure(status=failure.kind, message=failure.message, traceback=failure.traceback)
@@ -188,23 +200,20 @@ def _due(probes: Sequence[Probe], record: Record, observe: Observe) -> Due:
 def _chosen_weights(
     record: Record,
     selecting: Selecting,
-    data: Data,
+    epochs: Callable[[], Iterator[tuple[Trained, Weights, float]]],
     measured: Measure,
     observed: Due,
-    observers: Sequence[Observer],
     tell: Watcher,
 ) -> dict[int, Weights]:
     """Return the weights of every chosen epoch, none if the training diverged; train what is not trained."""
     for keep in (lambda epochs: selecting.choose(epochs).values(), None):
-        for trained, seconds in _epochs(record, data, observers):
+        for trained, weights, seconds in epochs():
             finite = isfinite(trained.loss)
             loss = trained.loss if finite else None
             tell(Event(training=record.training.key, kind="epoch", epoch=trained.epoch, loss=loss))
             if not finite:
                 record.diverge()
                 return {}
-            with unchanged(record.training.method.name, generators=False):
-                weights = trained.weights()
             numbers = measured(weights, selecting.probes()) if trained.epoch else {}
             more, failed = observed(trained, weights)
             record.add(trained, weights, measured={**more, **numbers}, failed=failed, seconds=seconds, keep=keep)
@@ -220,21 +229,34 @@ def _chosen_weights(
     raise StoreError(f"the weights of training {record.training.key} do not last")
 
 
-def _epochs(record: Record, data: Data, observers: Sequence[Observer]) -> Iterator[tuple[Trained, float]]:
-    """Yield the network after every epoch that is left to train, and the seconds that the epoch took."""
+def _epochs(
+    record: Record, data: Data, observers: Sequence[Observer], network: Network, start: str | None
+) -> Iterator[tuple[Trained, Weights, float]]:
+    """Yield the network after every epoch that is left to train, the weights that it is judged by, and the epoch's seconds.
+
+    The weights are none where the loss is not finite.
+    """
     if record.finished:
         return
-    epochs = train(record.training, data, checkpoint=record.resumed(), observers=observers)
+    training = record.training
+    epochs = train(training, data, checkpoint=record.resumed(), observers=observers, start=start)
     while True:
-        start = time.perf_counter()
+        begun = time.perf_counter()
         try:
-            with unchanged(record.training.method.name, generators=False):
+            with unchanged(training.method.name, generators=False):
                 trained = next(epochs, None)
         except NrbenchError as error:  # a method's own refuses this training, and no other
             raise RuntimeError(told(error)) from error
         if trained is None:
             return
-        yield trained, time.perf_counter() - start
+        seconds = time.perf_counter() - begun
+        weights: Weights = {}
+        if isfinite(trained.loss):
+            with unchanged(training.method.name, generators=False):
+                weights = trained.weights()
+            if trained.epoch == training.epochs:
+                check_trained(trained, network.load(weights), data)
+        yield trained, weights, seconds
 
 
 def evaluation_network(training: Training, data: Data) -> Network:
@@ -250,7 +272,9 @@ def evaluation_network(training: Training, data: Data) -> Network:
     )
 
 
-def _result(counts: Counts, epoch: int, scoring: Scoring | None, record: Record, data: Data) -> CellResult:
+def _result(
+    counts: Counts, epoch: int, scoring: Scoring | None, record: Record, data: Data, start: str | None
+) -> CellResult:
     epochs = record.epochs
     score = None
     if scoring is not None and epoch:
@@ -262,6 +286,7 @@ def _result(counts: Counts, epoch: int, scoring: Scoring | None, record: Record,
         epoch=epoch,
         clean_correct=counts.clean,
         training=record.training.key,
+        start=start,
         chosen_with=score,
         displacement_norm=_mean(counts.displacement_norms),
         weight_norm=_mean([] if counts.weight_norm is None else [counts.weight_norm]),

@@ -7,7 +7,6 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from nrbench.base.component import Frozen
-from nrbench.base.statistics import mean
 from nrbench.families.executor import FailureKind
 from nrbench.suite.cell import Cell
 
@@ -58,6 +57,8 @@ class CellResult(Frozen):
     """‖w‖ over all weights."""
     training: Key
     """The key of its training, which the judged weights are stored under."""
+    start: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    """SHA-256 of the first weights; None where nothing was trained here."""
     chosen_with: Score | None
     """What the epoch was chosen for; None where nothing was measured to choose it."""
     epochs: int = Field(ge=0)
@@ -113,5 +114,10 @@ def accuracies(result: CellResult) -> list[float]:
 
 
 def score(cell: Result) -> float | None:
-    """Return the mean accuracy over draws in percent, None for a cell that has no number."""
-    return mean(accuracies(cell)) if isinstance(cell, CellResult) and cell.status == "ok" else None
+    """Return the mean accuracy over draws in percent, None for a cell that has no number.
+
+    It is made of whole numbers, so that equal sums of right answers are equal scores.
+    """
+    if not (isinstance(cell, CellResult) and cell.status == "ok"):
+        return None
+    return 100 * sum(cell.correct) / (cell.images * len(cell.correct))

@@ -16,7 +16,7 @@ from nrbench.base.torch_state import unchanged
 from nrbench.families.analog import Layout
 from nrbench.families.displacement import Weights, check_displacement
 from nrbench.families.executor import Failure
-from nrbench.families.loading import copy_into, same, stored_tensors
+from nrbench.families.loading import copy_into, same, sha256_of, stored_tensors
 from nrbench.families.masks import Draws
 from nrbench.families.memory_format import lay_out, takes_channels_last
 from nrbench.families.method import Method, own_optimizer, reestimates
@@ -109,16 +109,26 @@ class Trained:
 
 
 def train(
-    training: Training, data: Data, *, checkpoint: Checkpoint | None = None, observers: Sequence[Observer] = ()
+    training: Training,
+    data: Data,
+    *,
+    checkpoint: Checkpoint | None = None,
+    observers: Sequence[Observer] = (),
+    start: str | None = None,
 ) -> Iterator[Trained]:
     """Yield the network after every epoch that is left; the same object each time, so copy what should last.
 
-    `observers` see the steps of the epochs that they are due in, and change nothing. Torch's default generator is used up.
-    Raise `ValueError` for a training that would leave the network as it was.
+    `observers` see the steps of the epochs that they are due in, and change nothing. `start` is the hash of the first weights
+    in another build of the network. Torch's default generator is used up. Raise `ValueError` for a training that would
+    leave the network as it was, and for other first weights.
     """
     method, model = training.method, initial_model(training, data)
     data = data.for_network(model)
     layout = Layout.of(model, training.backbone.stored(model))
+    if start not in (None, sha256_of(model)):
+        raise ValueError(
+            "built twice under one seed, the network has other first weights: they depend on something else"
+        )
     if not training.epochs:
         given = method.given_weights(training.seed)
         if given is not None:

@@ -67,7 +67,7 @@ def troubles(suite: Suite, data: Path) -> Iterator[Trouble]:
             found = attempt(lambda pair: tried(*pair), (backbone, sample))
             if isinstance(found, Failure):
                 why = found.message.removeprefix("ValueError: ")
-                yield Trouble("backbones", name, f"it does not take images of {label}, {_said(sample.shape)}: {why}")
+                yield Trouble("backbones", name, f"on images of {label}, {_said(sample.shape)}: {why}")
                 continue
             model, layout = found
             yield from _troubles_with(suite, f"{name} on {label}", model, layout.weights_of(model))

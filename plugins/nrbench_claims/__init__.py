@@ -8,6 +8,7 @@ from nrbench_claims.comparison import Comparison, ComparisonClaim
 from nrbench_claims.correlated import Correlated
 from nrbench_claims.gain_grows import GainGrows
 from nrbench_claims.optimum import OptimumAbove, OptimumInside, SameOptimum
+from nrbench_claims.peak import ProbePeak
 from nrbench_claims.probed import ProbeOrder
 from nrbench_claims.rows import NoRowError, RowSet, Term
 
@@ -21,6 +22,7 @@ __all__ = [
     "OptimumAbove",
     "OptimumInside",
     "ProbeOrder",
+    "ProbePeak",
     "RowSet",
     "SameOptimum",
     "Term",
@@ -31,4 +33,4 @@ __all__ = [
 @hookimpl
 def nrbench_components() -> Iterable[type[Component]]:
     """The claims of this package."""
-    return [Better, OptimumAbove, OptimumInside, SameOptimum, GainGrows, Correlated, ProbeOrder]
+    return [Better, OptimumAbove, OptimumInside, SameOptimum, GainGrows, Correlated, ProbeOrder, ProbePeak]

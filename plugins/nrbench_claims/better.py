@@ -58,7 +58,7 @@ class Better(ComparisonClaim):
         terms = (*larger, *((-weight, row) for weight, row in smaller))
         if not self.significant:
             return Comparison(cell, terms)
-        estimate = evidence.estimate(terms)
+        estimate = evidence.estimate(terms, beyond=self.at_least)
         return Comparison(cell, terms, agrees=estimate.effect > 0 and estimate.p < 1 - evidence.confidence)
 
 

@@ -32,6 +32,8 @@ class ComparisonClaim(Claim):
 
     needs: Literal["all", "most"] = "all"
     """Whether the sentence is about all of its cells or about more than half of them."""
+    at_least: float = 0.0
+    """By how much, in its own unit, an effect has to exceed zero to count; below zero, by how much it may fall short."""
     reference_tables: Patterns = ()
     """The tables of the reference that it is checked against; all of them by default."""
 
@@ -41,11 +43,11 @@ class ComparisonClaim(Claim):
 
     def verdict(self, evidence: Evidence) -> Verdict:
         found = rows_of(evidence, self.reference_tables)
-        verdict = decided(self._cells(found), found, needs=self.needs)
+        verdict = decided(self._cells(found), found, needs=self.needs, at_least=self.at_least)
         others = found.unprejudiced()
         if others is None or verdict.effect is None:
             return verdict
-        effect = decided(self._cells(others), others, needs=self.needs).effect
+        effect = decided(self._cells(others), others, needs=self.needs, at_least=self.at_least).effect
         same = effect is None or abs(effect - verdict.effect) < 1e-9
         return verdict if same else verdict.replace(unprejudiced=effect)
 
@@ -56,13 +58,15 @@ class ComparisonClaim(Claim):
             return [Comparison(self.text, missing=str(error))]
 
 
-def decided(cells: list[Comparison], evidence: RowSet, *, needs: Literal["all", "most"]) -> Verdict:
-    """Return what a claim's cells amount to.
+def decided(
+    cells: list[Comparison], evidence: RowSet, *, needs: Literal["all", "most"], at_least: float = 0.0
+) -> Verdict:
+    """Return what a claim's cells amount to; their effects are those beyond `at_least`.
 
     Supported: every cell it needs is resolved in its favour. Contradicted: so many are resolved against it that it cannot
     be right. A claim about something that is missing is undecided, whatever the rest says.
     """
-    cells, estimates = map(list, zip(*(_estimated(cell, evidence) for cell in cells), strict=True))
+    cells, estimates = map(list, zip(*(_estimated(cell, evidence, at_least) for cell in cells), strict=True))
     p_values = {index: estimate.p for index, estimate in enumerate(estimates) if estimate is not None}
     resolved = holm(p_values, level=1 - evidence.confidence)
     results = [
@@ -75,7 +79,7 @@ def decided(cells: list[Comparison], evidence: RowSet, *, needs: Literal["all", 
         )
         for index, (cell, estimate) in enumerate(zip(cells, estimates, strict=True))
     ]
-    whole = _whole(cells, estimates, evidence)
+    whole = _whole(cells, estimates, evidence, at_least)
     missing = [cell.missing for cell in cells if cell.missing]
     alone = sum(estimate is None and not cell.missing for cell, estimate in zip(cells, estimates, strict=True))
     verdict = "undecided" if missing else _verdict(results, needs)
@@ -94,9 +98,9 @@ def decided(cells: list[Comparison], evidence: RowSet, *, needs: Literal["all", 
 _ALONE = "nothing to compare with in {} of its cells: the grid has no strength on the other side"
 
 
-def _estimated(cell: Comparison, evidence: RowSet) -> tuple[Comparison, Estimate | None]:
+def _estimated(cell: Comparison, evidence: RowSet, at_least: float) -> tuple[Comparison, Estimate | None]:
     try:
-        return cell, evidence.estimate(cell.terms) if cell.terms else cell.estimate
+        return cell, evidence.estimate(cell.terms, beyond=at_least) if cell.terms else cell.estimate
     except NoRowError as error:
         return Comparison(cell.cell, missing=str(error)), None
 
@@ -114,7 +118,9 @@ def _agreement(cell: Comparison, estimate: Estimate | None, rounding: float) -> 
     return "yes" if agrees else "no"
 
 
-def _whole(cells: list[Comparison], estimates: list[Estimate | None], evidence: RowSet) -> Estimate | None:
+def _whole(
+    cells: list[Comparison], estimates: list[Estimate | None], evidence: RowSet, at_least: float
+) -> Estimate | None:
     """Return the mean effect of all cells, None unless each has one; of estimates that are no sums without an interval."""
     known = [estimate for estimate in estimates if estimate is not None]
     if not known or len(known) < len(cells):
@@ -122,7 +128,8 @@ def _whole(cells: list[Comparison], estimates: list[Estimate | None], evidence: 
     if len(known) == 1:
         return known[0]
     if all(cell.terms for cell in cells):
-        return evidence.estimate([(weight / len(cells), row) for cell in cells for weight, row in cell.terms])
+        terms = [(weight / len(cells), row) for cell in cells for weight, row in cell.terms]
+        return evidence.estimate(terms, beyond=at_least)
     return Estimate(sum(estimate.effect for estimate in known) / len(known), None, 1.0)
 
 

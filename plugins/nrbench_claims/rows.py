@@ -53,8 +53,8 @@ class RowSet(ABC):
     """By how many percentage points a number may be off that was rounded."""
 
     @abstractmethod
-    def estimate(self, terms: Sequence[Term]) -> Estimate:
-        """Return the weighted sum of some rows' accuracies, every one of which has a number."""
+    def estimate(self, terms: Sequence[Term], *, beyond: float = 0.0) -> Estimate:
+        """Return by how much the weighted sum of some rows' accuracies, each of which has a number, exceeds a number."""
 
     def unprejudiced(self) -> RowSet | None:
         """Return the same rows with an unprejudiced choice of the best of a group; None where no seed can be left out."""
@@ -74,7 +74,7 @@ class RowSet(ABC):
 
     def found(self, *filters: RowFilter) -> list[Row]:
         """Return the rows that all filters mean; raise `NoRowError` when there is none, or none for one of the patterns."""
-        rows = covered(self.rows, filters)
+        rows = _once(covered(self.rows, filters))
         for name, patterns in _said(filters):
             for pattern in patterns if len(patterns) > 1 and name in ("best_of", "backbone") else ():
                 label = "method" if name == "best_of" else name
@@ -129,9 +129,10 @@ class RowSet(ABC):
 class MeasuredRows(RowSet):
     """Rows of a leaderboard: seeds and draws are the same for all of them, so that differences are paired."""
 
-    def estimate(self, terms: Sequence[Term]) -> Estimate:
+    def estimate(self, terms: Sequence[Term], *, beyond: float = 0.0) -> Estimate:
         columns = [[weight * (value or 0.0) for value in _by_seed(row)] for weight, row in terms]
-        return paired([sum(sorted(values)) for values in zip(*columns, strict=True)], level=self.confidence)
+        sums = [sum(sorted(values)) - beyond for values in zip(*columns, strict=True)]
+        return paired(sums, level=self.confidence)
 
     def correlation(self, x: Sequence[Row], y: Sequence[Row], *, against: float) -> Estimate | None:
         seeds = zip(zip(*map(_by_seed, x), strict=True), zip(*map(_by_seed, y), strict=True), strict=True)
@@ -156,13 +157,14 @@ class PrintedRows(RowSet):
     rounding = 0.005
     """Means are printed to 0.01: a difference of two that is no larger may be none before rounding."""
 
-    def estimate(self, terms: Sequence[Term]) -> Estimate:
+    def estimate(self, terms: Sequence[Term], *, beyond: float = 0.0) -> Estimate:
         weights: dict[int, float] = {}  # a row that stands in several terms is one number, and may cancel out
         for weight, row in terms:
             weights[id(row)] = weights.get(id(row), 0.0) + weight
         rows = {id(row): row for _, row in terms}
         left = [(weight, rows[key]) for key, weight in weights.items() if weight]
-        return welch([(weight, row.accuracy or 0.0, row.weight_std, row.seeds) for weight, row in left])
+        means = [(weight, row.accuracy or 0.0, row.weight_std, row.seeds) for weight, row in left]
+        return welch([*means, (-1.0, beyond, 0.0, 2)] if beyond else means)
 
     def correlation(self, x: Sequence[Row], y: Sequence[Row], *, against: float) -> Estimate | None:
         r = pearson([row.accuracy or 0.0 for row in x], [row.accuracy or 0.0 for row in y])
@@ -181,6 +183,11 @@ def rows_of(evidence: Evidence, tables: Sequence[str]) -> RowSet:
         for row in rows if not tables or table in tables else ():
             chosen.setdefault((row.dataset, row.backbone, row.noise, row.method), row)
     return PrintedRows(tuple(chosen.values()), evidence.methods, evidence.noise)
+
+
+def _once(rows: Iterable[Row]) -> list[Row]:
+    """Return rows without those of the same cells, which a training has that stands under two labels."""
+    return list({row.cells or (row.method, *row.column): row for row in reversed([*rows])}.values())[::-1]
 
 
 def _by_seed(row: Row) -> tuple[float, ...]:

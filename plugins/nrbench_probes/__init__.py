@@ -12,7 +12,7 @@ from nrbench_probes.performance import ChipYield, Performance
 from nrbench_probes.reach import CriticalLength
 from nrbench_probes.sharpness import AdaptiveSharpness, AscentSharpness, AverageSharpness
 from nrbench_probes.size import WeightSize
-from nrbench_probes.trajectory import Displacement, GradientCosine, UpdateGradient
+from nrbench_probes.trajectory import Displacement, GradientCosine, PerturbedLoss, UpdateGradient
 
 __all__ = [
     "AdaptiveSharpness",
@@ -31,6 +31,7 @@ __all__ = [
     "HessianTrace",
     "Landscape",
     "Performance",
+    "PerturbedLoss",
     "UpdateGradient",
     "WeightSize",
     "nrbench_components",
@@ -59,4 +60,5 @@ def nrbench_components() -> Iterable[type[Component]]:
         GradientCosine,
         Distance,
         Displacement,
+        PerturbedLoss,
     ]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor
 
-from nrbench import ObservedStep, Observer, Weights
+from nrbench import NoiseModel, ObservedStep, Observer, Weights
 
 _PAPER = "Incorruptible Neural Networks (ICLR 2026 submission), "
 
@@ -53,6 +54,39 @@ class GradientCosine(Observer):
             "loss": loss,
             "sharpness": step.loss - loss,
         }
+
+
+class PerturbedLoss(Observer):
+    """The loss of a step's batch at perturbed weights L(w + ε) in training mode, at a constant distance whatever the method.
+
+    ε is ρ·∇L(w)/‖∇L(w)‖ of that batch, or the displacement of a noise model.
+    """
+
+    name: Literal["perturbed_loss"] = "perturbed_loss"
+    paper: ClassVar[str] = f"{_PAPER}appendix E.4, figure 12"
+
+    rho: float | None = Field(default=None, gt=0)
+    """The length of the step along the gradient."""
+    noise: NoiseModel | None = None
+    """What ε is drawn from."""
+
+    @model_validator(mode="after")
+    def _has_one(self) -> Self:
+        if (self.rho is None) == (self.noise is None):
+            raise ValueError("say either rho or noise")
+        return self
+
+    def passes(self, images: Mapping[str, int]) -> float:
+        return images["train"] * (4 / 3 if self.noise is None else 1 / 3) / self.steps
+
+    def observed(self, step: ObservedStep) -> Mapping[str, Tensor | float]:
+        if self.noise is not None:
+            chance = step.step.chance.part(f"probe {self.fingerprint}")
+            return {"loss": step.loss_at(self.noise.displacement(step.step.weights(), chance=chance))}
+        loss, gradient = step.gradient_at()
+        factor = (self.rho or 0.0) / norm(gradient).clamp_min(1e-12)
+        delta = {name: (factor * part).to(part.dtype) for name, part in gradient.items()}
+        return {"loss": step.loss_at(delta), "loss_at_weights": loss}
 
 
 class Displacement(Observer):

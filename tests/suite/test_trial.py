@@ -42,10 +42,10 @@ def message(write: Callable[..., Path], registry: Registry, text: str, *settings
         ("{name: timm, model: resnet18, arguments: {drop_rat: 0.1}}", "did you mean 'drop_rate'"),
         (
             "{name: timm, model: vit_tiny_patch16_224, arguments: {img_size: 224}}",
-            "it does not take images of images, 3×16×16",
+            "on images of images, 3×16×16",
         ),
         ("{name: torchvision, model: regnet_y_400mf}", ""),
-        ("{name: torchvision, model: vit_b_32}", "it does not take images"),
+        ("{name: torchvision, model: vit_b_32}", "on images of"),
         ("{name: timm, model: nf_resnet26}", "computes another weight from its own in each pass"),
         ("{name: mlp, hidden: [-1]}", "greater than"),
     ],
