@@ -28,7 +28,7 @@ class Processes(Executor):
     jobs: int = Field(default_factory=cores, ge=1)
     """Workers; by default as many as there are cores."""
     timeout: float | None = Field(default=None, gt=0)
-    """Seconds that an item may take."""
+    """Seconds that an item may take, from where its own work begins: a worker's start and its imports do not count."""
     retries: int = Field(default=2, ge=0)
     """How often an item is tried again whose worker was killed from outside (SIGKILL, SIGTERM)."""
 
@@ -56,8 +56,9 @@ class Processes(Executor):
         self, pools: Iterable[ProcessPool], work: Callable[[Item], Value], waiting: deque[tuple[Item, int]]
     ) -> Iterator[Outcome[Item, Value]]:
         free = list(pools)
+        ready: dict[Future[Failure | None], tuple[Item, int, ProcessPool, bytes]] = {}
         running: dict[Future[Value | Failure], tuple[Item, int, ProcessPool]] = {}
-        while waiting or running:
+        while waiting or ready or running:
             while waiting and free:
                 item, tries = waiting.popleft()
                 try:
@@ -66,9 +67,14 @@ class Processes(Executor):
                     yield Outcome(item, Failure.of(error))
                     continue
                 pool = free.pop()
-                running[pool.schedule(_attempt_sent, (sent,), timeout=self.timeout)] = item, tries, pool
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                item, tries, pool = running.pop(future)
+                ready[pool.schedule(_unpacked, (sent,))] = item, tries, pool, sent
+            pending: list[Future[Any]] = [*ready, *running]
+            for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                if future in ready and self._result(future) is None:
+                    item, tries, pool, sent = ready.pop(future)
+                    running[pool.schedule(_attempt_sent, (sent,), timeout=self.timeout)] = item, tries, pool
+                    continue
+                item, tries, pool = ready.pop(future)[:3] if future in ready else running.pop(future)
                 free.append(pool)
                 result = self._result(future)
                 if isinstance(result, Failure) and result.exit_code in _FROM_OUTSIDE and tries < self.retries:
@@ -136,13 +142,18 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
             os.environ.pop(name, None)
 
 
-def _attempt_sent(sent: bytes) -> Any:
-    """Unpack work and item in the worker, where a failure to do so is theirs, and attempt it."""
+def _unpacked(sent: bytes) -> Failure | None:
+    """Unpack work and item in the worker, which imports all that they need; return why that failed, which is theirs."""
     try:
-        work, item = ForkingPickler.loads(sent)
+        ForkingPickler.loads(sent)
     except (Exception, SystemExit) as error:
         return Failure.of(error)
-    return attempt(work, item)
+    return None
+
+
+def _attempt_sent(sent: bytes) -> Any:
+    """Attempt an item, which this worker has unpacked before."""
+    return attempt(*ForkingPickler.loads(sent))
 
 
 def _begin(number: int) -> None:
