@@ -25,8 +25,8 @@ ORDER = {
     "jobs": "results history files device batches data observe train stored evaluate store lock output record select processes job left plan status watching export bench "
     "expected verify clean doctor",
     "board": "leading tables ranking rows series claims growing sheets leaderboard comparison",
-    "report": "pictures csv drawing cost asked_tables claim_sheets figures lead sections quantity plots surfaces asked_figures training details page markdown latex html "
-    "terminal write again forecast landscape runner components",
+    "report": "pictures csv drawing cost asked_tables claim_sheets figures lead sections quantity plots surfaces section_parts asked_figures training details page markdown latex html "
+    "terminal write forecast landscape runner components",
     "share": "bundle study submit merge site",
     "cli": "completion console options signals progress arguments run plan status report validate ls show schema judge bench "
     "export landscape compare verify submit merge site clean import_ new doctor main",

@@ -223,7 +223,7 @@ def canonical(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
     if value is None or isinstance(value, bool | int | float | str):
-        return value
+        return 0.0 if isinstance(value, float) and value == 0 else value  # -0.0 is the same number
     raise TypeError(
         f"{type(value).__name__} has no canonical form: a component's fields are JSON data, files and models"
     )

@@ -47,6 +47,12 @@ def csv_models(content: bytes, model: type[Model]) -> tuple[Model, ...]:
     return tuple(found)
 
 
+def line_numbers(content: bytes) -> list[int]:
+    """Return the number of the line that each model was read from."""
+    lines = enumerate(content.decode("utf-8-sig").splitlines(), start=1)
+    return [number for number, line in lines if line.strip() and not line.strip().startswith("#")][1:]
+
+
 _PLAIN = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 

@@ -63,7 +63,7 @@ def _numbers(whole: Sequence[CellResult], held_out: bool, *, level: float) -> di
     close = [100 * (r.clean_correct - correct) <= r.images for r in whole for correct in r.correct]
     between, within = variance_components(by_seed) or (None, None)
     return {
-        "accuracy": mean(seed_means),
+        "accuracy": _accuracy(whole),
         "noise_std": mean(spreads) if spreads else None,
         "weight_std": std(seed_means),
         "interval": t_interval(seed_means, level=level),
@@ -80,6 +80,14 @@ def _numbers(whole: Sequence[CellResult], held_out: bool, *, level: float) -> di
         "displacement_norm": _mean_of_known(result.displacement_norm for result in whole),
         "weight_norm": _mean_of_known(result.weight_norm for result in whole),
     }
+
+
+def _accuracy(whole: Sequence[CellResult]) -> float:
+    """Return the mean accuracy in percent, of whole numbers where all seeds have as many images and draws."""
+    counts = [(sum(result.correct), result.images * len(result.correct)) for result in whole]
+    if len({of for _, of in counts}) > 1:
+        return mean(100 * right / of for right, of in counts)
+    return 100 * sum(right for right, _ in counts) / sum(of for _, of in counts)
 
 
 def _validation(results: Sequence[CellResult]) -> tuple[float, ...]:

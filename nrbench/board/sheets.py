@@ -7,7 +7,7 @@ from html import escape
 
 from nrbench.base.errors import printable
 from nrbench.families.row import BatchNorm, Column, Row
-from nrbench.families.sheet import Entry, Head, Line, Sheet, shown, uncertainties
+from nrbench.families.sheet import Entry, Head, Line, Sheet, rounded, shown, uncertainties
 
 _MARKS = {"best": "b", "second": "u", "failed": "i"}
 """The HTML elements that styles have in a notebook."""
@@ -42,7 +42,7 @@ def _accuracy(row: Row, standing: tuple[str, ...]) -> Entry:
         return Entry(row.status, styles=("failed",))
     below = uncertainties(row.noise_std, row.weight_std) + ((f"({row.status})",) if failed else ())
     styles = ("failed",) if failed else standing
-    return Entry(f"{row.accuracy:.2f}", below, styles, accuracy=row.accuracy, spread=row.weight_std)  # type: ignore[arg-type]
+    return Entry(rounded(row.accuracy), below, styles, accuracy=row.accuracy, spread=row.weight_std)  # type: ignore[arg-type]
 
 
 def _standings(rows: Sequence[Row]) -> list[tuple[str, ...]]:

@@ -40,6 +40,14 @@ def command(needed: Sequence[str], results: Path, device: str, remove: bool, as_
     folders = folders if needed else [path for path in sorted(results.glob("*")) if path.is_dir()]
     locks = [lock for folder in folders for lock in (folder / jobs.LOCK, *sorted(folder.glob(f"before-*/{jobs.LOCK}")))]
     kept = [*given, *(suites.locked_suite(lock, registry) for lock in locks if lock.is_file())]
+    unlocked = [
+        folder for folder in folders if (folder / "leaderboard.json").exists() and not (folder / jobs.LOCK).exists()
+    ]
+    if remove and unlocked:
+        raise UsageError(
+            f"{unlocked[0]} has a leaderboard and no {jobs.LOCK}, so that nobody knows what it needs: name its suite, or "
+            "remove the leaderboard"
+        )
     if remove and not kept:
         raise UsageError(f"no suite was run in {results} and none is given: everything would go")
     found = list(holdings(root, kept))

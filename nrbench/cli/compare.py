@@ -22,7 +22,7 @@ _GATE = 4
 @click.argument("second", type=click.Path(path_type=Path))
 @click.option(
     "--fail-under",
-    type=click.FloatRange(min=0),
+    type=options.Finite(min=0),
     metavar="POINTS",
     help="End with exit code 4 if a row of SECOND has lost more than so many points, or its result.",
 )

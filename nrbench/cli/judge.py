@@ -75,6 +75,7 @@ def command(
     if not written.replace("\n", "").isprintable():
         raise UsageError("a name of a file or an option has characters that cannot be printed, which no suite holds")
     path = out / name / "suite.yaml"
+    disk.check_no_links(out / name)
     disk.write(path, written.encode())
     click.echo(written)
     chosen = jobs.Options(out=out, data=data, device=device, executor=asked_executor("serial"))

@@ -26,7 +26,7 @@ from nrbench.families.registry import load_registry
     "--points", type=click.IntRange(2, 201), default=25, show_default=True, help="Places on a side of the grid."
 )
 @click.option(
-    "--reach", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True,
+    "--reach", type=options.Finite(1e-6, 1e6), default=1.0, show_default=True,
     help="How far the grid goes, in units of the length of the weights.",
 )  # fmt: skip
 @click.option("--line", is_flag=True, help="Along one direction instead of in a plane.")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import keyword
 import re
+import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +53,13 @@ def plugin(name: str, kinds: Sequence[str], to: Path | None) -> None:
     """
     if not NAME.fullmatch(name):
         raise UsageError(f"{name!r} is no name of a package: lower-case letters, digits and hyphens, a letter first")
+    module = name.replace("-", "_")
+    if keyword.iskeyword(module) or module in sys.stdlib_module_names or module in ("tests", "test"):
+        raise UsageError(f"a package called {module} would stand in the way of Python's own; take another name")
+    if find_spec(module) is not None:
+        raise UsageError(
+            f"a module called {module} is installed already, which the package would hide; take another name"
+        )
     folder = to or Path(name)
     if folder.exists():
         raise UsageError(f"{folder} is there already")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,19 @@ def together(*each: Command) -> Command:
 
 
 suite = click.argument("suite", shell_complete=completion.suite_names)
+
+
+class Finite(click.FloatRange):
+    """A number in a range, and neither infinite nor NaN."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number, or end with what is wrong with it."""
+        number: float = super().convert(value, param, ctx)
+        if not isfinite(number):
+            self.fail(f"{value} is no finite number", param, ctx)
+        return number
+
+
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 settings = click.option("--set", "settings", multiple=True, metavar="PATH=VALUE", help="Lay a value over the suite.")
 out = click.option(

@@ -43,14 +43,11 @@ def command(suite: str, out: Path, settings: Sequence[str], device: str, as_json
         folder = out / loaded.name
     store = jobs.Store(folder.parent / "store")
     disk.check_no_links(folder, store.root, folder / "figures")
-    loaded, screen = grown(loaded, store), console()
-
-    def make() -> report.Page:
-        return report.write_reports(nrbench.Leaderboard.of(loaded, store), loaded, store, folder)
-
-    shown, failed = report.reported(loaded, store, folder, screen, nrbench.load_registry(), make)
+    loaded = grown(loaded, store)
+    report.write_lock(folder, loaded)
+    page = report.write_reports(nrbench.Leaderboard.of(loaded, store), loaded, store, folder)
     if as_json:
-        sys.stdout.buffer.write(disk.read(folder / "leaderboard.json") or b"")
+        sys.stdout.buffer.write(page.board.json_bytes())
     else:
-        click.echo(shown, nl=False)
-    return 1 if failed else 0
+        report.print_page(console(), page)
+    return 1 if page.board.failed else 0

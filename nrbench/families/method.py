@@ -15,6 +15,7 @@ from nrbench.base.chance import Chance
 from nrbench.base.component import ADDED_LATER, Component
 from nrbench.families.analog import NetworkWeights
 from nrbench.families.displacement import Perturbation, Weights
+from nrbench.families.loading import same
 from nrbench.families.noise import NoiseModel
 from nrbench.families.optimizer import Optimizer
 from nrbench.families.state import State
@@ -160,7 +161,9 @@ def displaced_backward(
     edges = [size * part // parts for part in range(parts + 1)]
     loss = torch.zeros((), device=step.labels.device)
     for part, (start, stop) in enumerate(pairwise(edges)):
-        delta = _delta(perturbation, weights, gradient, step.chance.sample(part) if part else step.chance)
+        chance = step.chance.sample(part) if part else step.chance
+        # what is written by `.data` or NumPy raises no version: the first step of a training compares the weights
+        delta = _delta(perturbation, weights, gradient, chance, first=step.clock.step == part == 0)
         share = (stop - start) / size
         rows = None if parts == 1 else slice(start, stop)
         loss = loss + share * step.backward(delta, share=mix * share, rows=rows)
@@ -168,12 +171,18 @@ def displaced_backward(
 
 
 def _delta(
-    perturbation: Perturbation | NoiseModel, weights: NetworkWeights, gradient: Weights | None, chance: Chance
+    perturbation: Perturbation | NoiseModel,
+    weights: NetworkWeights,
+    gradient: Weights | None,
+    chance: Chance,
+    *,
+    first: bool,
 ) -> Weights:
     if isinstance(perturbation, NoiseModel):
         written = [weight._version for weight in weights.values()]
+        kept = {name: weight.clone() for name, weight in weights.items()} if first else {}
         delta = perturbation.displacement(weights, chance=chance)
-        if [weight._version for weight in weights.values()] != written:
+        if [weight._version for weight in weights.values()] != written or not same(weights, kept):
             raise ValueError(f"{perturbation.name} wrote to the weights it was given")
         if not (delta or perturbation.clean or weights.layout.layers):
             raise ValueError("nothing of this network lies on the device, so that no noise can move it")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Literal
 
 from nrbench.base.component import Frozen
@@ -114,6 +115,12 @@ def heads(*labels: str) -> tuple[Head, ...]:
     return tuple(map(Head, labels))
 
 
+def rounded(value: float, digits: int = 2) -> str:
+    """Return a number with so many decimals; a half is rounded away from zero, as it stands in decimal digits."""
+    step = Decimal(1).scaleb(-digits)
+    return f"{Decimal(repr(round(value, 9))).quantize(step, ROUND_HALF_UP):f}"
+
+
 def shown(value: Any, digits: int = 2) -> str:
     """Return a value as a reader sees it: a number with so many decimals, an interval as two of them, nothing for None."""
     if value is None or value == ():
@@ -121,7 +128,7 @@ def shown(value: Any, digits: int = 2) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.{digits}f}"
+        return rounded(value, digits)
     if isinstance(value, tuple):
         joint = " to " if isinstance(value[0], float) else " "
         return joint.join(shown(item, digits) for item in value)
@@ -144,7 +151,7 @@ def _parts(value: Frozen, digits: int) -> Iterator[str]:
 
 def uncertainties(noise: float | None, weight: float | None) -> tuple[str, ...]:
     """Return ± over noise draws and ± over seeds, as far as they exist, as one text."""
-    known = " ".join(f"±{value:.2f}" for value in (noise, weight) if value is not None)
+    known = " ".join(f"±{rounded(value)}" for value in (noise, weight) if value is not None)
     return (known,) if known else ()
 
 

@@ -16,6 +16,10 @@ from nrbench.suite.suite import Benchmark
 Kind = Literal["cells", "trainings", "damaged files"]
 _CELL = re.compile(r"([0-9a-f]{32})\.json")
 _TRAINING = re.compile(r"[0-9a-f]{32}")
+_OURS = re.compile(r"(spec|record)\.json|(checkpoint-)?[0-9]+\.safetensors|\.?lock.*|.*\.lock")
+_DAMAGED = re.compile(
+    r"([0-9a-f]{32}(\.[0-9a-f]+)?|spec|record)\.json\.damaged|(checkpoint-)?[0-9]+\.safetensors\.damaged"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +55,10 @@ def holdings(root: Path, suites: Iterable[Benchmark]) -> Iterator[Holding]:
             yield _holding("cells", path, [path], needed=name.group(1) in cells)
     for folder in _inside(root, "trainings/*"):
         if _TRAINING.fullmatch(folder.name) and folder.is_dir():
-            files = [path for path in _files(folder) if not path.name.endswith(".damaged")]
+            files = [path for path in _files(folder) if _OURS.fullmatch(path.name)]
             yield _holding("trainings", folder, files, needed=folder.name in trainings or holder(folder) is not None)
     for path in _inside(root, "**/*.damaged"):
-        if path.is_file():
+        if path.is_file() and _DAMAGED.fullmatch(path.name):
             yield _holding("damaged files", path, [path], needed=False)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import partial
-from math import isfinite
 from typing import TypeVar
 
 from nrbench.base.chance import Chips, EvaluationChance
@@ -18,6 +17,7 @@ from nrbench.families.noise import NoiseModel
 from nrbench.families.probe import Probe, Scoring
 from nrbench.families.row import BatchNorm
 from nrbench.jobs.data import Data
+from nrbench.jobs.results import LARGEST
 from nrbench.suite.cell import Cell
 
 Member = TypeVar("Member")
@@ -61,8 +61,8 @@ def unmeasured(found: object) -> str:
     for name, value in found.items():
         if not isinstance(name, str) or not name.isprintable():
             return f"it measured something called {name!r:.200}"
-        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-            return f"its {name} is {value!r:.200}, and no finite number"
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
+            return f"its {name} is {value!r:.200}, and no number up to {LARGEST:g}"
     return ""
 
 
@@ -74,7 +74,10 @@ def _measured(probes: Sequence[Probe], *, network: Network, data: Data, chips: C
         network = replace(network, _weights=None, **deepcopy(lent))  # type: ignore[arg-type]
         splits = {name: Images(part.images.clone(), part.labels.clone()) for name, part in splits.items()}
     with unchanged(probes[0].name):
-        return kind.measured_together(probes, network, splits, chips)
+        found = kind.measured_together(probes, network, splits, chips)
+    if len(found) != len(probes):
+        raise ValueError(f"{probes[0].name} gave {len(found)} answers for {len(probes)} probes")
+    return found
 
 
 def evaluate(cells: Sequence[Cell], network: Network, data: Data, chips: Chips) -> dict[Cell, Counts | Failure]:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
 from nrbench.base.component import Frozen
+from nrbench.base.errors import told
 from nrbench.families.probe import Probe
-from nrbench.jobs.results import Environment
+from nrbench.jobs.results import LARGEST, Environment
+
+log = logging.getLogger(__name__)
+Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 
 
 class EpochRecord(Frozen):
     """What was seen of one epoch."""
 
-    loss: float
-    passes_per_step: float
-    seconds: float
+    loss: Number
+    passes_per_step: Number
+    seconds: Number
     """Time for its steps alone."""
-    measured: dict[str, dict[str, float]] = Field(default_factory=dict)
+    measured: dict[str, dict[str, Number]] = Field(default_factory=dict)
     """What each probe measured, by its fingerprint."""
     failed: dict[str, str] = Field(default_factory=dict)
     """Why a probe measured nothing, by its fingerprint."""
@@ -37,6 +42,15 @@ class EpochRecord(Frozen):
         return value
 
 
+def is_due(probe: Probe, epoch: int, epochs: int) -> bool:
+    """Whether a probe is measured after an epoch; one that raises is not, which the log says."""
+    try:
+        return bool(probe.due(epoch, epochs))
+    except Exception as error:
+        log.warning("%s is not measured: whether it is due after epoch %d: %s", probe.name, epoch, told(error))
+        return False
+
+
 class CheckpointRecord(Frozen):
     """Where a training can go on."""
 
@@ -52,7 +66,7 @@ class TrainingRecord(Frozen):
     diverged: bool = False
     environments: tuple[Environment, ...] = ()
     """Where its epochs were trained; more than one if it was resumed elsewhere."""
-    state_models: float | None = None
+    state_models: Number | None = None
     """What optimizer and method remember between steps, in sizes of the model's parameters; None in older records."""
     checkpoints: tuple[CheckpointRecord, ...] = ()
     """Where it can go on, the latest last; the one before serves if that is damaged."""
@@ -66,7 +80,7 @@ class TrainingRecord(Frozen):
     def left(self, probes: Iterable[Probe], epochs: int) -> dict[int, list[Probe]]:
         """Return the probes that can still be measured, by the epochs, of so many, whose weights are kept."""
         found = {
-            number: [probe for probe in probes if probe.due(number, epochs) and epoch.lacks(probe)]
+            number: [probe for probe in probes if is_due(probe, number, epochs) and epoch.lacks(probe)]
             for number, epoch in enumerate(self.epochs, start=1)
             if number in self.kept
         }

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from math import isfinite
+from math import nan
 from pathlib import Path
 
 import torch
@@ -24,11 +24,12 @@ from nrbench.families.probe import Observer, Probe, Scoring
 from nrbench.jobs.data import Data
 from nrbench.jobs.device import autocast, computing
 from nrbench.jobs.evaluate import Counts, evaluate, measure, unmeasured
+from nrbench.jobs.history import is_due
 from nrbench.jobs.lock import held
 from nrbench.jobs.output import captured
 from nrbench.jobs.processes import WORKER
 from nrbench.jobs.record import Measure, Observe, Record, Weights
-from nrbench.jobs.results import CellFailure, CellResult, Score
+from nrbench.jobs.results import LARGEST, CellFailure, CellResult, Score
 from nrbench.jobs.select import Selecting, correct
 from nrbench.jobs.store import Store
 from nrbench.jobs.stored import check_judged, check_trained
@@ -184,7 +185,7 @@ def _due(probes: Sequence[Probe], record: Record, observe: Observe) -> Due:
     epochs = record.training.epochs
 
     def measured(trained: Trained, weights: Weights) -> tuple[Mapping[str, dict[str, float]], Mapping[str, str]]:
-        due = [probe for probe in probes if trained.epoch and probe.due(trained.epoch, epochs)]
+        due = [probe for probe in probes if trained.epoch and is_due(probe, trained.epoch, epochs)]
         now = [probe for probe in due if not isinstance(probe, Observer)]
         before = record.weights(trained.epoch - 1) if now and trained.epoch > 1 else None
         found, failed = observe(trained.epoch, weights, before, now)
@@ -208,7 +209,7 @@ def _chosen_weights(
     """Return the weights of every chosen epoch, none if the training diverged; train what is not trained."""
     for keep in (lambda epochs: selecting.choose(epochs).values(), None):
         for trained, weights, seconds in epochs():
-            finite = isfinite(trained.loss)
+            finite = abs(trained.loss) <= LARGEST
             loss = trained.loss if finite else None
             tell(Event(training=record.training.key, kind="epoch", epoch=trained.epoch, loss=loss))
             if not finite:
@@ -251,11 +252,11 @@ def _epochs(
             return
         seconds = time.perf_counter() - begun
         weights: Weights = {}
-        if isfinite(trained.loss):
+        if abs(trained.loss) <= LARGEST:
             with unchanged(training.method.name, generators=False):
                 weights = trained.weights()
-            if trained.epoch == training.epochs:
-                check_trained(trained, network.load(weights), data)
+            if trained.epoch == training.epochs and not check_trained(trained, network.load(weights), data):
+                trained = replace(trained, loss=nan)
         yield trained, weights, seconds
 
 
@@ -299,4 +300,4 @@ def _result(
 
 def _mean(values: Sequence[float]) -> float | None:
     mean = sum(values) / len(values) if values else None
-    return mean if mean is not None and isfinite(mean) else None
+    return mean if mean is not None and abs(mean) <= LARGEST else None

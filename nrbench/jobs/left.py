@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from nrbench.families.probe import Observer, Probe
 from nrbench.jobs.data import CALIBRATION_IMAGES
-from nrbench.jobs.history import TrainingRecord
+from nrbench.jobs.history import TrainingRecord, is_due
 from nrbench.jobs.job import Job
 from nrbench.suite.cell import Cell
 
@@ -60,7 +60,9 @@ def epochs_left(job: Job, record: TrainingRecord, *, fresh: bool = False) -> int
 def _times(probe: Probe, job: Job, record: TrainingRecord, epochs: int) -> int:
     total = job.training.epochs
     later = 0 if isinstance(probe, Observer) else sum(probe in each for each in record.left([probe], total).values())
-    return sum(probe.due(epoch, total) for epoch in range(total - epochs + 1, total + 1)) + (later if not epochs else 0)
+    return sum(is_due(probe, epoch, total) for epoch in range(total - epochs + 1, total + 1)) + (
+        later if not epochs else 0
+    )
 
 
 def _images(cell: Cell, sizes: Mapping[str, int]) -> int:

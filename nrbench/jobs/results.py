@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from nrbench.base.component import Frozen
+from nrbench.base.errors import LONGEST
 from nrbench.families.executor import FailureKind
 from nrbench.suite.cell import Cell
 
 Key = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 """The name of a training or a cell in the store: 128 bits of a hash."""
+
+
+LARGEST = 1e30
+"""The largest number that is stored: sums and pictures of larger ones overflow."""
 
 
 class Environment(Frozen):
@@ -51,9 +56,9 @@ class CellResult(Frozen):
     """The epoch that was judged."""
     clean_correct: int = Field(ge=0)
     """Right answers of the same weights without noise."""
-    displacement_norm: Annotated[float, Field(ge=0)] | None
+    displacement_norm: Annotated[float, Field(ge=0, le=LARGEST)] | None
     """‖δ‖, mean over the draws; None when the weights are not finite."""
-    weight_norm: Annotated[float, Field(ge=0)] | None
+    weight_norm: Annotated[float, Field(ge=0, le=LARGEST)] | None
     """‖w‖ over all weights."""
     training: Key
     """The key of its training, which the judged weights are stored under."""
@@ -63,9 +68,9 @@ class CellResult(Frozen):
     """What the epoch was chosen for; None where nothing was measured to choose it."""
     epochs: int = Field(ge=0)
     """Epochs trained."""
-    loss: float | None
+    loss: Annotated[float, Field(ge=-LARGEST, le=LARGEST)] | None
     """Training loss of the last epoch; None when it is not finite."""
-    passes_per_step: float = Field(ge=0)
+    passes_per_step: float = Field(ge=0, le=LARGEST)
     """Forward-backward passes per step, mean over the training."""
     environments: tuple[Environment, ...]
     """Those it was trained and judged in; one, unless a training was resumed or a cell added elsewhere."""
@@ -98,7 +103,7 @@ class CellFailure(Frozen):
     """A cell without a result: shown, and skipped until failures are retried."""
 
     status: FailureKind
-    message: str
+    message: Annotated[str, AfterValidator(lambda text: text[:LONGEST])]
     traceback: str = ""
     log: str | None = None
     """The file with what its job printed, if it printed anything."""

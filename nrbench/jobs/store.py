@@ -90,7 +90,18 @@ class Store:
             write_json(path, result.model_dump(mode="json"), wait="nothing")
 
     def merge(self, other: Store) -> Merged:
-        """Take over what another store has and this one lacks; results of one cell that differ are named, not taken."""
+        """Take over what another store has and this one lacks; results of one cell that differ are named, not taken.
+
+        Raise `StoreError`, and take nothing, where the two know of other images under one data set.
+        """
+        known = sorted(path.stem for path in other.root.glob("data/*.json"))
+        if others := [name for name in known if not self._knows_same(other, name)]:
+            raise StoreError(
+                f"{other.root} has results of other images than {self.root} under one data set ({others[0][:8]}): they do "
+                "not go together"
+            )
+        for name in known:
+            self.take_data(other, name)
         new, same, different = 0, 0, []
         for key in other.judged():
             theirs, ours = other.result(key), self.result(key)
@@ -126,9 +137,13 @@ class Store:
 
     def take_data(self, other: Store, dataset: str) -> bool:
         """Take over what another store knows of the images of a data set; False where this one knows of other images."""
-        theirs, ours = other.data(dataset), self.data(dataset)
-        if theirs is not None and ours is None:
+        theirs = other.data(dataset)
+        if theirs is not None and self.data(dataset) is None:
             write_json(self._data(dataset), theirs)
+        return self._knows_same(other, dataset)
+
+    def _knows_same(self, other: Store, dataset: str) -> bool:
+        theirs, ours = other.data(dataset), self.data(dataset)
         return None in (theirs, ours) or (theirs or {}).get("sha256") == (ours or {}).get("sha256")
 
     def data(self, dataset: str) -> dict[str, str] | None:

@@ -28,6 +28,7 @@ from nrbench.families.step import Batch, Clock, Criterion, Step, draws_in_traini
 from nrbench.jobs.batches import Batches
 from nrbench.jobs.data import Data
 from nrbench.jobs.device import autocast
+from nrbench.jobs.history import is_due
 from nrbench.jobs.observe import Watch
 from nrbench.suite.cell import Training
 from nrbench.suite.given import taken
@@ -145,7 +146,7 @@ def train(
     finite = frozenset(n for n, t in stored_tensors(model).items() if n in parameters or t.isfinite().all())
     before = None if checkpoint else {name: p.detach().clone() for name, p in model.named_parameters()}
     for epoch in range(checkpoint.epoch + 1 if checkpoint else 1, training.epochs + 1):
-        watch = Watch([observer for observer in observers if observer.due(epoch, training.epochs)])
+        watch = Watch([observer for observer in observers if is_due(observer, epoch, training.epochs)])
         loss, passes = loop.epoch(epoch, watch)
         if epoch == training.epochs and before and (loop.idle or same(_judged(model, method, state), before)):
             raise ValueError(f"{method.name} trains nothing: no gradient was found, or no weight has moved")

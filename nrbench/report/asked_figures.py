@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
-from nrbench.base.errors import printable
 from nrbench.board.leaderboard import Leaderboard
 from nrbench.board.series import series_of
 from nrbench.board.sheets import treatment
 from nrbench.families.claim import Evidence, Series
-from nrbench.families.section import Section
-from nrbench.families.sheet import Entry, Figure, Head, Line, Sheet
+from nrbench.families.sheet import Figure, Sheet
 from nrbench.jobs.store import Store
+from nrbench.report.section_parts import made
 from nrbench.suite.suite import Benchmark, Collection
 
 
@@ -52,12 +51,3 @@ def views(board: Leaderboard, benchmark: Benchmark, store: Store) -> Iterator[tu
         ]  # to be written to
         found = Evidence(rows, methods, noise, series=list(series.values()), probes=probes, level=board.level)
         yield f"{selection}{treatment(mode)}", found
-
-
-def made(section: Section, evidence: Evidence) -> Iterable[Sheet | Figure]:
-    """Return what a section makes of evidence, and in the place of what it raises a sheet that says so."""
-    try:
-        return list(section.parts(evidence))
-    except Exception as error:  # a plugin's own: the rest of the page stands
-        failed = Entry(f"{type(error).__name__}: {printable(str(error))}", styles=("failed",))
-        return [Sheet(section.name, "section", (Head("error", wide=True),), (Line(section.name, (failed,)),))]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from nrbench.board.sheets import treatment
 from nrbench.board.tables import Beside, PivotCell, PivotTable
-from nrbench.families.sheet import Entry, Head, Line, Sheet, Style, uncertainties
+from nrbench.families.sheet import Entry, Head, Line, Sheet, Style, rounded, uncertainties
 
 ABOVE = "↗"
 """Marks a cell beyond the staircase."""
@@ -36,14 +36,14 @@ def _asked_table(table: PivotTable, title: str) -> Sheet:
 def _entry(cell: PivotCell | None) -> Entry:
     if cell is None:
         return Entry()
-    number = cell.status if cell.accuracy is None else f"{cell.accuracy:.2f}"
+    number = cell.status if cell.accuracy is None else rounded(cell.accuracy)
     below: tuple[str, ...] = ()
     if cell.accuracy is not None:
         below = uncertainties(cell.noise_std, cell.weight_std) + ((f"({cell.status})",) if cell.status != "ok" else ())
     if cell.tried > 1 and cell.method:
         below += (cell.method,)
     if cell.unprejudiced is not None and cell.unprejudiced != cell.accuracy:
-        below += (f"{cell.unprejudiced:.2f} {LEFT_OUT}",)
+        below += (f"{rounded(cell.unprejudiced)} {LEFT_OUT}",)
     if cell.reference is not None:
         below += (_printed(cell.reference),)
     marks: dict[Style, bool] = {
@@ -59,7 +59,7 @@ def _entry(cell: PivotCell | None) -> Entry:
 
 def _printed(beside: Beside) -> str:
     """Return the number that was printed and how far off it is."""
-    text = " ".join([f"{beside.accuracy:.2f}", *uncertainties(beside.noise_std, beside.weight_std)])
+    text = " ".join([rounded(beside.accuracy), *uncertainties(beside.noise_std, beside.weight_std)])
     return text if beside.difference is None else f"{text} ({beside.difference:+.1f} u)"
 
 

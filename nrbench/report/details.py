@@ -9,7 +9,7 @@ from nrbench.base.component import canonical_json
 from nrbench.base.errors import printable
 from nrbench.board.leaderboard import Leaderboard
 from nrbench.families.row import Row, Shown
-from nrbench.families.sheet import Entry, Head, Line, Sheet, heads, shown
+from nrbench.families.sheet import Entry, Head, Line, Sheet, heads, rounded, shown
 from nrbench.jobs.results import CellFailure, CellResult, accuracies
 from nrbench.jobs.store import Store
 from nrbench.suite.suite import SECTIONS, Benchmark
@@ -55,7 +55,7 @@ def _details(row: Row, board: Leaderboard, store: Store) -> Iterator[str]:
     for seed, key in enumerate(row.cells):
         result = store.result(key)
         if isinstance(result, CellResult):
-            draws = " ".join(f"{accuracy:.2f}" for accuracy in accuracies(result))
+            draws = " ".join(rounded(accuracy) for accuracy in accuracies(result))
             yield f"seed {seed}: epoch {result.epoch}, draws {draws}; cell {key[:12]}"
     yield f"nrbench run {shlex.quote(board.suite)} --only {shlex.quote(printable(row.method))}"
 

@@ -63,4 +63,4 @@ def _cell(entry: Entry) -> str:
 def escape(text: str) -> str:
     """Return text that Markdown shows as it is."""
     marked = re.sub(r"([\\`*_{}\[\]<>#|~&])", r"\\\1", printable(text))
-    return re.sub(r"^(\s*\d*)([-+.)])(?=\s|$)", r"\1\\\2", marked)  # what would begin a list
+    return re.sub(r"^(\s*\d*)([-+.)=])(?=\s|[-=]|$)", r"\1\\\2", marked)  # what would begin a list, or is a line

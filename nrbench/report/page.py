@@ -16,7 +16,7 @@ from nrbench.families.row import Column
 from nrbench.families.section import Section
 from nrbench.families.sheet import Figure, Sheet
 from nrbench.jobs.store import Store
-from nrbench.report.asked_figures import asked_figures, made, views
+from nrbench.report.asked_figures import asked_figures, views
 from nrbench.report.asked_tables import asked_tables
 from nrbench.report.claim_sheets import claim_sheets
 from nrbench.report.cost import Cost, cost_sheets, costs
@@ -87,7 +87,11 @@ class Page:
     def figures(self) -> dict[str, Figure]:
         """Every figure by the name of its files, in the order of the page."""
         every = [part for chapter in self.chapters for part in chapter.parts if isinstance(part, Figure)]
-        return {figure.stem or str(number): figure for number, figure in enumerate(every, start=1)}
+        named: dict[str, Figure] = {}
+        for number, figure in enumerate(every, start=1):
+            stem = figure.stem if figure.stem and figure.stem not in named and not figure.stem.isdigit() else ""
+            named[stem or str(number)] = figure
+        return named
 
 
 def page_of(board: Leaderboard, benchmark: Benchmark, store: Store) -> Page:
@@ -110,7 +114,7 @@ def page_of(board: Leaderboard, benchmark: Benchmark, store: Store) -> Page:
         "Every row": every_row(board, store),
         "Configuration": configuration(benchmark),
     }
-    made = (Chapter(title, tuple(parts)) for title, parts in chapters.items())
+    shown = (Chapter(title, tuple(parts)) for title, parts in chapters.items())
     return Page(
         board=board,
         title=board.suite,
@@ -118,7 +122,7 @@ def page_of(board: Leaderboard, benchmark: Benchmark, store: Store) -> Page:
         lead=tuple(sentences(board)),
         flags=(*board.flags, *_failures(board)),
         facts=tuple(_facts(board, benchmark)),
-        chapters=tuple(chapter for chapter in made if chapter.parts),
+        chapters=tuple(chapter for chapter in shown if chapter.parts),
         citation=_citation(board, benchmark),
         costs=tuple(spent),
     )

@@ -40,6 +40,8 @@ def write_reports(board: Leaderboard, suite: Benchmark, store: Store, folder: Pa
     contents["leaderboard.html"] = html_page(page, contents).encode()
     if probed := probes_csv_text(suite, store):
         contents["probes.csv"] = probed.encode()
+    else:
+        disk.remove(folder / "probes.csv")
     measured = [cost.model_dump(mode="json") for cost in page.costs]
     contents["cost.json"] = escaped(canonical_json({"schema": 1, "rows": measured})).encode() + b"\n"
     if failures := failures_text(board, store):

@@ -143,9 +143,9 @@ def unpacked(path: Path) -> Iterator[tuple[Path, Manifest]]:
 def _copied(path: Path, bundle: _Files, folder: Path) -> Manifest:
     """Copy what a bundle's manifest names into a directory, and return the manifest."""
     manifest = _manifest(bundle.content(MANIFEST, LARGEST_MANIFEST), path)
-    times = Counter(name for name in bundle.names() if name != MANIFEST)
+    times = Counter(bundle.names())
     for name in sorted({*times, *manifest.files}):
-        if name not in manifest.files:
+        if name not in manifest.files and name != MANIFEST:
             raise StoreError(f"{path}: {printable(name)} is not in its {MANIFEST}")
         if times[name] != 1:
             raise StoreError(f"{path}: {printable(name)} is there {times[name]} times")
@@ -239,6 +239,8 @@ def _opened(path: Path) -> Iterator[_Files]:
         disk.check_no_links(path)
         yield _Folder(path)
         return
+    if path.exists() and not path.is_file():
+        raise StoreError(f"{path}: it is neither a file nor a directory")
     try:
         with zipfile.ZipFile(path) as archive:
             yield _Zip(path, archive)

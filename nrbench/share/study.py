@@ -126,7 +126,9 @@ def board_of(path: Path) -> Leaderboard:
     """Return the leaderboard of a bundle, of a directory of a run or of a file leaderboard.json."""
     if not is_bundle(path):
         return load(path)
-    with opened(path, load_registry()) as study:
+    registry = load_registry()
+    with opened(path, registry) as study:
+        study.check_versions(registry)
         return study.board
 
 

@@ -143,6 +143,8 @@ def _unknown_pair(pair: MethodPair, path: Path_, suite: Suite, root: Node) -> It
     if not isinstance(suite.seeds, GrowingSeeds):
         hint = "write seeds: {from: 3, to: 10, until: resolved}"
         yield Problem(mark, dotted(path), f"nothing is added to tell them apart: there are {suite.seeds} seeds", hint)
+    if len(set(pair.methods)) < len(pair.methods):
+        yield Problem(mark, dotted(path), f"it compares {pair.methods[0]!r} with itself, which is never different")
     for label in (label for label in pair.methods if label not in suite.methods):
         yield Problem(mark, dotted(path), f"no method is labelled {label!r}", did_you_mean(label, list(suite.methods)))
     for pattern in (pattern for pattern in pair.noise if not any(matches([pattern], label) for label in suite.noise)):

@@ -73,7 +73,12 @@ def _number(name: str, tensor: Tensor, own: Tensor) -> Tensor:
         )
     if not own.is_floating_point() and (tensor.is_floating_point() or tensor.is_complex()):
         raise ValueError(f"{name} is {_kind(tensor.dtype)}, the network has {_kind(own.dtype)} there")
-    return tensor.to(own.dtype)
+    number = tensor.to(own.dtype)
+    if own.is_floating_point() and not number.isfinite().all() and tensor.isfinite().all():
+        raise ValueError(
+            f"{name} has numbers that {_kind(own.dtype)} does not reach, which is what the network computes in"
+        )
+    return number
 
 
 def _kind(dtype: torch.dtype) -> str:

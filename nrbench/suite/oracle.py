@@ -246,4 +246,6 @@ def _gradient(forward: Callable[[Tensor], Tensor], of: nn.Module, sample: Sample
         check_output(output, len(images), sample.classes)
         loss = cross_entropy(output.float(), sample.images.labels)
     found = torch.autograd.grad(loss, list(own.values()), allow_unused=True, materialize_grads=True)
+    if sparse := [name for name, gradient in zip(own, found, strict=True) if gradient.layout != torch.strided]:
+        raise ValueError(f"its gradient of {sparse[0]} is sparse, which no method adds up; build it with sparse=False")
     return dict(zip(own, found, strict=True))

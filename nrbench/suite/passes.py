@@ -88,6 +88,11 @@ def check_passes(model: nn.Module, layout: Layout, images: Tensor, classes: int)
     others = [name for name, value in model.state_dict().items() if not isinstance(value, Tensor)]
     if others:
         raise ValueError(f"its state {others[0]} is no tensor, which no file of weights can hold")
+    for name, parameter in model.named_parameters():
+        if "/" in name:
+            raise ValueError(f"its parameter {name!r} has a / in its name, which stands between the parts of a state")
+        if parameter.is_complex():
+            raise ValueError(f"its parameter {name} is complex; make it real, with two numbers in a last dimension")
     model.eval()
     with torch.no_grad():
         first = _check_evaluation(model, images, classes)

@@ -14,6 +14,9 @@ from nrbench.families.optimizer import Optimizer, Sgd
 from nrbench.families.schedule import PLACES, Cosine, Schedule
 from nrbench.families.step import BatchNormStatistics, Clock
 
+MOST_EPOCHS = 1000
+"""By how much a budget of passes may multiply the epochs: a step that costs less than this plans costs nothing."""
+
 
 class Recipe(Frozen):
     """How every method of a suite is trained."""
@@ -73,6 +76,8 @@ class Recipe(Frozen):
 
         Raise `ValueError` where that is none, or nobody can say. A method that does not train has no epochs anyway.
         """
+        if method.trains and not 0 <= method.planned_passes() < inf:
+            raise ValueError(f"it plans {method.planned_passes():g} passes a step")
         if self.budget == "epochs" or not method.trains:
             return self.replace(budget="epochs")
         if self.bn_statistics != "first":
@@ -87,6 +92,8 @@ class Recipe(Frozen):
             raise ValueError(
                 f"a budget of {self.epochs} epochs' passes is less than one epoch of {passes:g} passes a step"
             )
+        if epochs > MOST_EPOCHS * self.epochs:
+            raise ValueError(f"a budget of passes would be {epochs:,} epochs of {passes:g} passes a step")
         return self.replace(budget="epochs", epochs=epochs)
 
     def passes_of(self, method: Method) -> float:

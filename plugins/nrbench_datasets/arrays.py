@@ -6,6 +6,8 @@ import io
 import logging
 import zipfile
 import zlib
+from collections.abc import Mapping
+from itertools import combinations
 from typing import Literal
 
 import numpy as np
@@ -20,6 +22,8 @@ Axis = Literal["first", "last"]
 _NEEDED = ("train_images", "train_labels", "test_images", "test_labels")
 _VALIDATION = ("val_images", "val_labels")
 _COLOURS = (1, 3, 4)
+LEAK = 0.05
+"""Share of a set that may stand in another one: published data sets have a few images twice."""
 
 
 def splits_from_npz(content: bytes, origin: str, channels: Axis | None = None) -> Splits:
@@ -53,8 +57,21 @@ def splits_from_npz(content: bytes, origin: str, channels: Axis | None = None) -
     for name, part in parts.items():
         if int(part.labels.max()) >= classes:
             raise DataError(f"{origin}: the {name} set has a class that the training set lacks")
+    _check_leaks(parts, origin)
     called = _class_names(arrays["class_names"], classes, origin) if "class_names" in arrays else ()
     return Splits(train, parts["test"], classes, *statistics(train.images), parts.get("val"), called)
+
+
+def _check_leaks(parts: Mapping[str, Images], origin: str) -> None:
+    """Raise `DataError` where a part of the images of one set stands in another: what is tested on would be known."""
+    pixels = {name: [row.numpy().tobytes() for row in part.images] for name, part in parts.items()}
+    for first, second in combinations(pixels, 2):
+        known = set(pixels[first])
+        shared = sum(row in known for row in pixels[second])
+        if shared > LEAK * len(pixels[second]):
+            raise DataError(
+                f"{origin}: {shared} of {len(pixels[second])} {second} images are {first} images too, pixel by pixel"
+            )
 
 
 def class_count(labels: Tensor, origin: str) -> int:
