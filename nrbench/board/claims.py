@@ -41,8 +41,9 @@ def claim_rows(
     reference = None if printed is None else Evidence((), methods, noise, printed)
     for label, claim in benchmark.claims.items():
         about = [part for part in benchmark.parts if not claim.suites or matches(claim.suites, part.name)]
-        positions = {position for part in about for position in part.rows}
-        own = [row.model_copy() for row in rows if (row.column, row.method) in positions]  # a claim may write to them
+        positions = {position for part in about for position in part.rows} if claim.suites else None
+        mine = [row for row in rows if positions is None or (row.column, row.method) in positions]
+        own = [row.model_copy() for row in mine]  # a claim may write to them
         theirs = [each for part in about for each in series.get(part.name, ())]
         measured = Evidence(own, methods, noise, series=theirs, level=level)
         yield ClaimRow(

@@ -23,6 +23,7 @@ from nrbench.report.cost import Cost, cost_sheets, costs
 from nrbench.report.details import configuration, every_row
 from nrbench.report.figures import figures
 from nrbench.report.lead import lead_sheet, ranking_parts, sentences
+from nrbench.report.section_parts import made
 from nrbench.report.sections import SECTIONS
 from nrbench.report.training import training_curves
 from nrbench.suite.suite import Benchmark, Suite

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import get_args
+from xml.etree import ElementTree
 
 from nrbench.base.errors import told
 from nrbench.families.claim import Evidence
@@ -15,7 +16,6 @@ from nrbench.families.sheet import Entry, Figure, Head, Line, Sheet, Style
 
 MOST_PARTS = 1000
 STEM = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
-_ACTIVE = re.compile(rb"<script|\son[a-z]+\s*=|javascript:|<foreignobject", re.IGNORECASE)
 
 
 def made(section: Section, evidence: Evidence) -> list[Sheet | Figure]:
@@ -41,16 +41,31 @@ def _wrong(part: object) -> Iterator[str]:
     """Yield what of a part is not what its class says."""
     if isinstance(part, Figure):
         yield from _no_texts(part, "title", "seen", "data", "stem")
-        if not isinstance(part.svg, bytes) or b"<svg" not in part.svg[:2000]:
-            yield "its figure has no SVG picture"
-        elif _ACTIVE.search(part.svg):
-            yield "the SVG of its figure runs code"
+        if reason := _no_picture(part.svg):
+            yield f"its figure has no SVG picture: {reason}"
         if part.stem and not STEM.fullmatch(part.stem):
             yield f"the stem of its figure is {part.stem!r:.100}: lower-case letters, digits, hyphens and underscores"
     elif isinstance(part, Sheet):
         yield from _wrong_sheet(part)
     else:
         yield f"it made a {type(part).__name__}, and neither a sheet nor a figure"
+
+
+def _no_picture(svg: object) -> str:
+    """Return why something is no SVG picture, or one that could run code where it is opened; nothing where it is one."""
+    if not isinstance(svg, bytes) or b"<!ENTITY" in svg:
+        return "bytes without entities are expected"
+    try:
+        elements = list(ElementTree.fromstring(svg).iter())
+    except ElementTree.ParseError as error:
+        return str(error)
+    for element in elements:
+        tag = str(element.tag).rpartition("}")[2].lower()
+        names = [name.rpartition("}")[2].lower() for name in element.attrib]
+        runs = any("javascript:" in value.lower() for value in element.attrib.values())
+        if tag in ("script", "foreignobject") or runs or any(name.startswith("on") for name in names):
+            return f"its {tag} runs code"
+    return "" if str(elements[0].tag).endswith("svg") else "it is another document"
 
 
 def _wrong_sheet(sheet: Sheet) -> Iterator[str]:

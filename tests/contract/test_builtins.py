@@ -59,7 +59,16 @@ from nrbench.report.sections import Differences, Tail, TradeOff
 from nrbench.report.surfaces import Surface
 from nrbench.testing import Check, SmallDataset, SmallNetwork, checks_for, checks_of, parametrize_with_checks
 from nrbench_backbones import MLP, ResNet, Timm, Torchvision, WideResNet
-from nrbench_claims import Better, Correlated, GainGrows, OptimumAbove, OptimumInside, ProbeOrder, SameOptimum
+from nrbench_claims import (
+    Better,
+    Correlated,
+    GainGrows,
+    OptimumAbove,
+    OptimumInside,
+    ProbeOrder,
+    ProbePeak,
+    SameOptimum,
+)
 from nrbench_datasets import FashionMNISTMini, Synthetic
 from nrbench_methods import RWP, SAM, SGD, NoiseInjection, Ramped
 from nrbench_noise import DeviceProfile, Gaussian, Laplace, NoNoise
@@ -80,6 +89,7 @@ from nrbench_probes import (
     HessianTrace,
     Landscape,
     Performance,
+    PerturbedLoss,
     UpdateGradient,
     WeightSize,
 )
@@ -130,6 +140,8 @@ BUILTINS: list[Component] = [
     BatchNormShift(noise=Gaussian(sigma=0.1), draws=2, layers=True),
     UpdateGradient(),
     Displacement(),
+    PerturbedLoss(rho=0.1),
+    PerturbedLoss(noise=Gaussian(sigma=0.1), steps=2),
     Distance(),
     GradientCosine(),
     AdaptiveSharpness(rho=0.1, eta=0.01),
@@ -176,6 +188,7 @@ BUILTINS: list[Component] = [
     ),
     Correlated.model_validate({"text": "x", "groups": ["A*"], "x": "clean", "y": "noisy"}),
     ProbeOrder.model_validate({"text": "x", "probe": "p", "number": "n", "order": ["A", "B"]}),
+    ProbePeak.model_validate({"text": "x", "probe": "p", "number": "n", "methods": ["A", "B", "C"]}),
 ]
 
 

@@ -467,14 +467,14 @@ def test_channels_last_and_labels_in_a_column(tmp_path: Path) -> None:
     assert first.load(Path()).input_shape == (3, 8, 8)
     pixels = np.random.default_rng(0).integers(0, 256, (20, 9, 8, 3), dtype=np.uint8)
     last = archive(
-        tmp_path, train_images=pixels, test_images=pixels[:8], train_labels=(np.arange(20) % 4)[:, None]
+        tmp_path, train_images=pixels, test_images=pixels[:8] ^ 1, train_labels=(np.arange(20) % 4)[:, None]
     ).load(Path())
     assert (last.train.images.numpy() == pixels.transpose(0, 3, 1, 2)).all()
     assert last.train.labels.tolist() == [index % 4 for index in range(20)]
     unclear = np.random.default_rng(1).integers(0, 256, (20, 3, 8, 3), dtype=np.uint8)
     with pytest.raises(DataError, match="first or last"):
-        archive(tmp_path, train_images=unclear, test_images=unclear[:8]).load(Path())
-    said = archive(tmp_path, train_images=unclear, test_images=unclear[:8]).replace(channels="last").load(Path())
+        archive(tmp_path, train_images=unclear, test_images=unclear[:8] ^ 1).load(Path())
+    said = archive(tmp_path, train_images=unclear, test_images=unclear[:8] ^ 1).replace(channels="last").load(Path())
     assert said.input_shape == (3, 3, 8)
 
 

@@ -374,7 +374,7 @@ def test_a_component_that_is_not_installed_is_named(copy: Path, nrbench: Command
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"protocol": 0}, "version 0 of the protocol, which is 1 here"),
+        ({"protocol": 0}, "version 0 of the protocol, which is 2 here"),
         ({"stream": 99}, "version 99 of the random stream"),
         ({"components": {"methods/rwp": 1}}, "version 1 of methods/rwp, which is 2 here"),
     ],
