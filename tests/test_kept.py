@@ -1,4 +1,4 @@
-"""Results of the first version: they are found, and make the same bytes, whatever has moved since."""
+"""Results of the second protocol: they are found, and make the same bytes, whatever has moved since."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def kept(then: Any, now: Any) -> Any:
     return [*map(kept, then, now)] if isinstance(then, list) and len(then) == len(now) else now
 
 
-def test_results_of_the_first_version_are_found_and_give_the_same_numbers(tmp_path: Path) -> None:
+def test_results_of_this_protocol_are_found_and_give_the_same_numbers(tmp_path: Path) -> None:
     """Not one epoch is trained and not one cell judged again, and every field of leaderboard.json is as it was written then."""
     shutil.copytree(KEPT / "store", tmp_path / "store")
     suite = load_suite(KEPT / "suite.yaml", load_registry())
@@ -36,7 +36,7 @@ def test_results_of_the_first_version_are_found_and_give_the_same_numbers(tmp_pa
     )
 
 
-def test_weights_of_the_first_version_are_judged_further(tmp_path: Path) -> None:
+def test_weights_of_this_protocol_are_judged_further(tmp_path: Path) -> None:
     """Cells asked for later are judged on the epochs that were kept then, and nothing is trained."""
     shutil.copytree(KEPT / "store", tmp_path / "store")
     suite = load_suite(KEPT / "suite.yaml", load_registry(), settings=["noise.Laplace={name: laplace, b: 0.1}"])
