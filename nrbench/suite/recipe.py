@@ -39,7 +39,7 @@ class Recipe(Frozen):
     method's last pass."""
     micro_batch: Annotated[int | None, Field(ge=1), ADDED_LATER] = None
     """Images in memory at once: each pass takes the batch in parts of so many and adds their gradients up. That is the same
-    gradient unless the network looks at the batch, as BatchNorm and dropout do."""
+    gradient unless the network looks at the batch, as BatchNorm does; an image keeps its dropout masks."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Share of the target spread evenly over all classes, as torch does."""
     augment: tuple[Literal["crop", "flip"], ...] = ("crop", "flip")
@@ -52,10 +52,11 @@ class Recipe(Frozen):
     """`bfloat16` is autocast with float32 weights; `auto` takes it where the device computes in it. `tf32` lets an NVIDIA
     GPU round the factors of products to 10 bits; elsewhere it is float32."""
     channels_last: bool = True
-    """The memory format of images and convolutions."""
+    """The memory format of images and convolutions; contiguous where a network has layers that it is computed wrongly for."""
     compile: bool = False
     """Whether torch compiles the network; meant for a GPU, where it was not measured. On a CPU compiling costs more time
-    than it saves on a network that is trained for minutes. It needs a C++ compiler, and rounds differently."""
+    than it saves on a network that is trained for minutes. It needs a C++ compiler, rounds differently, and draws other dropout
+    masks."""
     threads: int = Field(default=1, ge=1, le=1024)
     """Threads per job, part of the recipe because one and two threads round differently."""
     keep_epochs: Annotated[int, NOT_IN_KEY] = Field(default=2**30, ge=0)
