@@ -55,8 +55,8 @@ class Recipe(Frozen):
     """The memory format of images and convolutions; contiguous where a network has layers that it is computed wrongly for."""
     compile: bool = False
     """Whether torch compiles the network; meant for a GPU, where it was not measured. On a CPU compiling costs more time
-    than it saves on a network that is trained for minutes. It needs a C++ compiler, rounds differently, and draws other dropout
-    masks."""
+    than it saves on a network that is trained for minutes. It needs a C++ compiler, rounds differently, and draws
+    other dropout masks."""
     threads: int = Field(default=1, ge=1, le=1024)
     """Threads per job, part of the recipe because one and two threads round differently."""
     keep_epochs: Annotated[int, NOT_IN_KEY] = Field(default=2**30, ge=0)

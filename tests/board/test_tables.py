@@ -340,3 +340,32 @@ def test_tables_of_one_title_say_whose_they_are() -> None:
         "other: Best",
         "Own",
     ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "unit", "message"),
+    [
+        ("1,d,b,m,n,70\n1,d,b,o,n,71\n1,d,b,m,n,72\n", "", "line 4 gives the number of line 2 again"),
+        ("1,d,b,m,n,98\n1,d,b,o,n,0.97\n", "", "line 3 is below 1 %, and line 2 above it"),
+        ("1,d,b,m,n,0.98\n", "", "line 2 is below 1 %: say unit"),
+        ("1,d,b,m,n,98\n", ", unit: fraction", "line 2 is above 1, and no fraction"),
+    ],
+)
+def test_numbers_given_twice_and_in_two_units_are_refused(
+    write_suite: Callable[..., Path], registry: Registry, lines: str, unit: str, message: str
+) -> None:
+    """A number that stands twice, and a fraction that nothing says is one, is an error with its line."""
+    path = write_suite(TINY + f"reference: {{file: printed.csv{unit}}}\n")
+    (path.parent / "printed.csv").write_text("table,dataset,backbone,method,noise,accuracy\n" + lines)
+    with pytest.raises(SuiteError, match=message):
+        load_suite(path, registry)
+
+
+def test_fractions_are_shown_in_percent(write_suite: Callable[..., Path], registry: Registry) -> None:
+    """With `unit: fraction` a number and its standard deviation are a hundred times as large."""
+    path = write_suite(TINY + "reference: {file: printed.csv, unit: fraction}\n")
+    (path.parent / "printed.csv").write_text("dataset,backbone,method,noise,accuracy,weight_std\nd,b,m,n,0.97,0.01\n")
+    reference = load_suite(path, registry).reference
+    assert reference is not None
+    (row,) = reference.tables[""]
+    assert (row.accuracy, row.weight_std) == (97.0, 1.0)

@@ -12,7 +12,7 @@ import torch
 from nrbench import Store, StoreError
 from nrbench.jobs.device import environment
 from nrbench.jobs.history import CheckpointRecord, EpochRecord, TrainingRecord
-from nrbench.jobs.results import CellFailure, CellResult, Score
+from nrbench.jobs.results import CellFailure, CellResult, Score, score
 
 RESULT = CellResult(
     correct=(5, 6),
@@ -143,3 +143,25 @@ def test_the_file_of_another_cell_is_damaged(tmp_path: Path, caplog: pytest.LogC
     assert store.result(KEY) is None
     assert KEY in caplog.text
     assert store.result(other) == RESULT.replace(correct=(1, 1))
+
+
+def test_results_of_other_images_are_not_taken(tmp_path: Path) -> None:
+    """What was computed on other images under one data set is refused whole; where nothing is known, the record comes along."""
+    ours, theirs, fresh = (Store(tmp_path / name) for name in ("ours", "theirs", "fresh"))
+    dataset = "d" * 32
+    assert ours.same_data(dataset, "a" * 64, images=10)
+    assert theirs.same_data(dataset, "b" * 64, images=10)
+    theirs.put(KEY, RESULT)
+    with pytest.raises(StoreError, match="of other images"):
+        ours.merge(theirs)
+    assert ours.result(KEY) is None
+    assert fresh.merge(theirs).new == 1
+    assert not fresh.same_data(dataset, "a" * 64, images=10)
+
+
+def test_equal_sums_of_right_answers_are_equal_scores() -> None:
+    """Of 1,000 images 384 + 397 + 427 and 403 + 378 + 427 are one accuracy, to the last bit, which rounded percentages are not."""
+    first, second = (
+        RESULT.replace(correct=counts, images=1000, clean_correct=1) for counts in ((384, 397, 427), (403, 378, 427))
+    )
+    assert score(first) == score(second) == 100 * 1208 / 3000

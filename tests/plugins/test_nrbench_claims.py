@@ -11,7 +11,16 @@ from scipy import stats
 from nrbench import Claim, Component, Evidence, Registry, Row, Series, SuiteError, Verdict, load_suite
 from nrbench.suite.shipped import shipped_suites
 from nrbench.suite.suite import Benchmark
-from nrbench_claims import Better, Correlated, GainGrows, OptimumAbove, OptimumInside, ProbeOrder, SameOptimum
+from nrbench_claims import (
+    Better,
+    Correlated,
+    GainGrows,
+    OptimumAbove,
+    OptimumInside,
+    ProbeOrder,
+    ProbePeak,
+    SameOptimum,
+)
 from nrbench_methods import RWP
 from nrbench_noise import Gaussian, NoNoise
 from tests.conftest import TINY
@@ -397,3 +406,61 @@ def test_an_order_of_no_method_is_refused() -> None:
     """What says no method needs methods to stand in for it."""
     with pytest.raises(ValueError, match="no method is said"):
         ProbeOrder.model_validate({"text": "x", "order": ["SGD", {"since": 0.5}]})
+
+
+def test_a_sentence_about_every_epoch_has_a_cell_for_each() -> None:
+    """What holds on average and not at the last epoch is supported as a mean, and contradicted where every epoch counts."""
+    chance = np.random.default_rng(0)
+    gaps = np.array([2.0, 2.0, 2.0, -1.0])
+    low = chance.normal(5, 1, (5, 4))
+    high = low + gaps + chance.normal(0, 0.01, (5, 4))
+    found = [series("SGD", *map(tuple, high)), series("RWP", *map(tuple, low))]
+    assert ordered(found, order=["SGD", "RWP"]).verdict == "supported"
+    every = ordered(found, order=["SGD", "RWP"], at_every=True)
+    assert (every.reading, every.verdict) == ("3 of 4", "contradicted")
+    assert [cell.effect for cell in every.cells] == pytest.approx(list((high - low).mean(0)))
+    assert ordered(found, order=["SGD", "RWP"], at_every=True, until=0.75).verdict == "supported"
+
+
+def test_an_effect_needs_its_least_size() -> None:
+    """A fall of 0.02 is none of a tenth; a fall of less than a point is no decline where a point is allowed."""
+    found = [series("SAM", *((0.82 + 0.001 * seed, 0.80) for seed in range(5)))]
+    falls = [{"until": 0.5}, {"since": 1}]
+    assert ordered(found, order=falls, methods="SAM").verdict == "supported"
+    assert ordered(found, order=falls, methods="SAM", at_least=0.1).verdict == "contradicted"
+    assert ordered(found, order=falls[::-1], methods="SAM", at_least=-0.1).verdict == "supported"
+    below = ordered(found, order=[{"value": 0.9}, {"since": 1}], methods="SAM")
+    assert below.cells[0].effect == pytest.approx(0.1)
+    table = {"R 0.1": (90.0, 80.0, 50.0), "S": (89.5, 79.5, 49.5)}
+    pair = [{"a": {"method": "S"}, "b": {"method": "R 0.1"}, "under": {"noise": "clean"}}]
+    assert check(Better, rows(table), pairs=pair, at_least=-2.0).verdict == "supported"
+    assert check(Better, rows(table), pairs=pair).verdict == "contradicted"
+
+
+def test_a_peak_lies_inside_the_list() -> None:
+    """A height that rises and falls is supported; one that rises to the end is not."""
+
+    def heights(*values: float) -> list[Series]:
+        return [series(f"S{n}", *((v + 0.01 * seed * (n + 1), 0.0) for seed in range(5))) for n, v in enumerate(values)]
+
+    claim = {"text": "x", "probe": "gradient", "number": "norm", "methods": ["S0", "S1", "S2"], "over": "highest"}
+    inside = ProbePeak.model_validate(claim).verdict(Evidence(series=heights(1.0, 3.0, 2.0)))
+    assert (inside.reading, inside.verdict) == ("2 of 2", "supported")
+    edge = ProbePeak.model_validate(claim).verdict(Evidence(series=heights(1.0, 3.0, 4.0)))
+    assert (edge.reading, edge.verdict) == ("1 of 2", "contradicted")
+
+
+def test_a_training_under_two_labels_is_one_row() -> None:
+    """Rows of the same cells count once in a group, and the tables' claims see the rows of the suites that they name."""
+    once = [each.replace(cells=(f"{each.method}{each.noise}",)) for each in rows(GRID)]
+    again = [each.replace(method="R 0.3 again") for each in once if each.method == "R 0.3"]
+    METHODS_TOO = {**METHODS, "R 0.3 again": RWP(sigma=0.3)}
+    claim = Better.model_validate(
+        {"text": "x", "pairs": [{"a": {"method": "R *"}, "b": {"method": "S"}, "under": {"noise": "clean"}}]}
+    )
+    verdict = claim.verdict(Evidence([*once, *again], METHODS_TOO, NOISE))
+    assert verdict.of == 4  # as cells of labels; the group below has each training once
+    best = {"a": {"best_of": "R *"}, "b": {"method": "S"}, "under": {"noise": "G 0.2"}}
+    group = Better.model_validate({"text": "x", "pairs": [best]}).verdict(Evidence([*once, *again], METHODS_TOO, NOISE))
+    alone = Better.model_validate({"text": "x", "pairs": [best]}).verdict(Evidence(once, METHODS, NOISE))
+    assert group == alone

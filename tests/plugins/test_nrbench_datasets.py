@@ -655,3 +655,15 @@ def test_names_of_files_cannot_stand_for_others(tmp_path: Path) -> None:
     (tmp_path / "two" / f'a.png" {digest}\n"').mkdir(parents=True)
     (tmp_path / "two" / f'a.png" {digest}\n"' / "b.png").write_bytes(b"1")
     assert ImageFolder.hashed(tmp_path / "one") != ImageFolder.hashed(tmp_path / "two")
+
+
+@pytest.mark.parametrize("part", [("train", "test"), ("train", "val"), ("test", "val")])
+@pytest.mark.parametrize("share", [2, 1])
+def test_images_that_stand_in_two_parts_are_refused(tmp_path: Path, part: tuple[str, str], share: int) -> None:
+    """An archive whose test or validation images are others of its images, all or a half of them, is no data set."""
+    chance = np.random.default_rng(0)
+    images = {name: chance.integers(0, 256, (20, 5, 6), dtype=np.uint8) for name in ("train", "val", "test")}
+    images[part[1]][: 20 // share] = images[part[0]][: 20 // share]
+    labels = {f"{name}_labels": np.arange(20) % 4 for name in images}
+    with pytest.raises(DataError, match=f"{20 // share} of 20 {part[1]} images are {part[0]} images too"):
+        archive(tmp_path, **{f"{name}_images": each for name, each in images.items()}, **labels).load(Path())
