@@ -8,7 +8,7 @@ from math import isfinite
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nrbench.base.chance import Chips
 from nrbench.families.network import Network
@@ -33,6 +33,27 @@ def check_probe_leaves_the_network_alone(probe: Probe) -> None:
     assert all(parameter.grad is None for parameter in network.model.parameters()), "it left a gradient behind"
     assert not any(module.training for module in network.model.modules()), "it left a module in training mode"
     assert torch.equal(torch.get_rng_state(), state), "it used torch's own generator: draw from `chips`"
+
+
+def check_probe_asks_the_network(probe: Probe) -> None:
+    """On a displaced network it passes no image through the model itself, which is at other weights."""
+    if isinstance(probe, Observer):
+        return
+    network, data, chips = sample_network()
+    displaced = network.at({name: 0.1 * weight for name, weight in network.weights().items()})
+    own, passed = {id(parameter) for parameter in network.model.parameters()}, [False]
+
+    def look(model: nn.Module, arguments: object) -> None:
+        passed.append(all(id(parameter) in own for parameter in model.parameters()))
+
+    hook = network.model.register_forward_pre_hook(look)
+    try:
+        probe.measured(displaced, data.splits, chips)
+    finally:
+        hook.remove()
+    assert not any(passed), (
+        "it passes images through the model: ask the network for `logits`, `losses`, `counts` or `gradient`"
+    )
 
 
 def check_probe_measures_numbers(probe: Probe) -> None:
@@ -92,4 +113,9 @@ def sample_network() -> tuple[Network, Data, Chips]:
     return replace(network, start=start, before=start), data, Chips("backbone", 0, data.device)
 
 
-CHECKS = (check_probe_leaves_the_network_alone, check_probe_measures_numbers, check_probe_says_what_it_costs)
+CHECKS = (
+    check_probe_leaves_the_network_alone,
+    check_probe_asks_the_network,
+    check_probe_measures_numbers,
+    check_probe_says_what_it_costs,
+)

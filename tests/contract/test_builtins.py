@@ -359,6 +359,16 @@ class Disturbing(Probe):
         return {"x": 1.0}
 
 
+class Itself(Probe):
+    """Passes images through the model."""
+
+    name: Literal["itself"] = "itself"
+
+    def measured(self, network: Network, data: Any, chips: object) -> dict[str, float]:
+        with torch.no_grad():
+            return {"mean": float(network.model(network.prepare(data["test"].images)).mean())}
+
+
 class Undefined(Probe):
     """Measures what is no number."""
 
@@ -430,6 +440,7 @@ BREAKERS: dict[str, Callable[[], Component]] = {
     ),
     "dataset_is_whole": lambda: broken(SmallDataset, load=relabelled),
     "dataset_can_be_held_out": lambda: broken(SmallDataset, load=lacking),
+    "probe_asks_the_network": Itself,
     "optimizer_moves_the_weights": lambda: broken(Sgd, build=lambda self, ps: Restless(ps, self.lr)),
     "optimizer_survives_a_checkpoint": lambda: broken(Sgd, build=lambda self, ps: Secretive(ps, self.lr)),
     "schedule_is_a_factor": lambda: broken(Linear, __call__=lambda self, progress: 0.5 - progress),
