@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -95,6 +95,10 @@ class Claim(Component, family="claims"):
     """Where it stands."""
     suites: Patterns = ()
     """Of a collection, the names of the suites whose rows it is about; all of them by default."""
+
+    def probed(self) -> Iterable[tuple[str, str, str]]:
+        """Yield what probes have to measure for it: the label of the probe, its number, and the field that says so."""
+        return ()
 
     @abstractmethod
     def verdict(self, evidence: Evidence) -> Verdict:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field
 from torch import Tensor
@@ -27,6 +27,9 @@ class Probe(Component, family="probes"):
 
     What a probe asked for later needs is measured on the weights that were kept, so that nothing is trained again.
     """
+
+    numbers: ClassVar[tuple[str, ...]] = ()
+    """The names of all that it may measure; nothing where they are not known beforehand."""
 
     every: Annotated[int, NOT_IN_KEY] = Field(default=1, ge=1)
     """Epochs from one measurement to the next; the last epoch is measured in any case. It changes no number."""

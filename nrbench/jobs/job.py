@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from nrbench.base.chance import Chips
+from nrbench.base.component import digest
 from nrbench.base.errors import NrbenchError, StoreError, told
 from nrbench.base.log import Event, RunLog, Watcher
 from nrbench.base.torch_state import unchanged
@@ -22,7 +23,7 @@ from nrbench.families.loading import sha256_of
 from nrbench.families.network import Network
 from nrbench.families.probe import Observer, Probe, Scoring
 from nrbench.jobs.data import Data
-from nrbench.jobs.device import autocast, computing
+from nrbench.jobs.device import autocast, computing, environment
 from nrbench.jobs.evaluate import Counts, evaluate, measure, unmeasured
 from nrbench.jobs.history import is_due
 from nrbench.jobs.lock import held
@@ -103,7 +104,7 @@ def run_job(job: Job, setting: Setting) -> Results:
                 Record(stored, training, device, fresh=setting.fresh and bool(left)),
                 _observing(training, data),
             )
-            for cell, result in _results(left, job.probes, data, record, observe, setting.tell) if left else ():
+            for cell, result in _results(left, job.probes, data, record, observe, store, setting.tell) if left else ():
                 store.put(cell.key, result)
                 results[cell.key] = result
             record.measure_more(job.probes, observe)
@@ -136,12 +137,18 @@ def _observing(training: Training, data: Data) -> Observe:
 
 
 def _results(
-    cells: Sequence[Cell], probes: Sequence[Probe], data: Data, record: Record, observe: Observe, tell: Watcher
+    cells: Sequence[Cell],
+    probes: Sequence[Probe],
+    data: Data,
+    record: Record,
+    observe: Observe,
+    store: Store,
+    tell: Watcher,
 ) -> Iterator[tuple[Cell, CellResult | CellFailure]]:
     """Yield every cell with its result, as soon as it has one: train and measure, choose an epoch, evaluate."""
     training = record.training
     network, selecting = evaluation_network(training, data), Selecting(cells)
-    start = sha256_of(network.model) if training.epochs else None
+    start = _start(network, data, training, store)
     chips = Chips(training.backbone.fingerprint, training.seed, data.device)
 
     def measured(weights: Weights, probes: Sequence[Probe]) -> dict[str, dict[str, float]]:
@@ -175,6 +182,22 @@ def _results(
     for cell, failure in selecting.failures.items():
         tell(Event(training=training.key, kind="failed", message=failure.message))
         yield cell, CellFailure(status=failure.kind, message=failure.message, traceback=failure.traceback)
+
+
+def _start(network: Network, data: Data, training: Training, store: Store) -> str | None:
+    """Return a hash of the first weights; raise `ValueError` where another process had others for the same network."""
+    if not training.epochs:
+        return None
+    start = sha256_of(network.model)
+    shape = tuple(data.train.images.shape[1:])
+    here = environment(data.device).fingerprint
+    of = digest([training.backbone.fingerprint, training.seed, data.num_classes, shape, here])
+    if not store.same_start(of, start):
+        raise ValueError(
+            f"its first weights are others than another process had for seed {training.seed}: they depend on something else "
+            "than torch's generator, such as the order of a set, the clock or a file"
+        )
+    return start
 
 
 Due = Callable[[Trained, Weights], tuple[Mapping[str, dict[str, float]], Mapping[str, str]]]

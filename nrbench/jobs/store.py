@@ -135,6 +135,14 @@ class Store:
             return True
         return known == told
 
+    def same_start(self, of: str, sha256: str) -> bool:
+        """Whether first weights are those that another process began with; `of` names all that they should depend on."""
+        path = disk.inside(self.root, Path(f"{self.root}/starts/{of}.json"))
+        known = read_json(path, _DATA, aside=not self._untouched)
+        if known is None:
+            write_json(path, {"sha256": sha256}, wait="nothing")
+        return known is None or known.get("sha256") == sha256
+
     def take_data(self, other: Store, dataset: str) -> bool:
         """Take over what another store knows of the images of a data set; False where this one knows of other images."""
         theirs = other.data(dataset)

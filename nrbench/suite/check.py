@@ -128,7 +128,8 @@ def _durations(suite: Suite) -> dict[int, str]:
 
 
 def figure_problems(benchmark: Benchmark, root: Node) -> Iterator[Problem]:
-    """Yield the labels that figures ask for and that the suite, or no suite of the collection, has."""
+    """Yield what figures and claims ask for and the suite, or no suite of the collection, has."""
+    yield from _unknown_numbers(benchmark, root)
     for label, figure in benchmark.figures.items():
         for section, pattern, field in figure.asked():
             known = list(benchmark.section(section))
@@ -136,6 +137,23 @@ def figure_problems(benchmark: Benchmark, root: Node) -> Iterator[Problem]:
                 path: Path_ = ("figures", label, *field.split("."))
                 hint = did_you_mean(pattern, known)
                 yield Problem(root.locate(path), dotted(path), f"there is no {pattern!r} under {section}", hint)
+
+
+def _unknown_numbers(benchmark: Benchmark, root: Node) -> Iterator[Problem]:
+    """Yield the probes that claims ask for and that there are not, and the numbers that a probe does not measure."""
+    probes = benchmark.section("probes")
+    for label, claim in benchmark.claims.items():
+        for asked, number, field in claim.probed():
+            path: Path_ = ("claims", label, *field.split("."))
+            if asked not in probes:
+                hint = did_you_mean(asked, list(probes))
+                yield Problem(root.locate(path), dotted(path), f"there is no probe {asked!r}", hint)
+                continue
+            names = getattr(probes[asked], "numbers", ())
+            if names and number not in names:
+                hint = did_you_mean(number, names) or f"there are {', '.join(names)}"
+                message = f"{asked!r} does not measure {number!r}"
+                yield Problem(root.locate(path), dotted(path), message, hint)
 
 
 def _unknown_pair(pair: MethodPair, path: Path_, suite: Suite, root: Node) -> Iterator[Problem]:

@@ -68,6 +68,9 @@ def check_probe_measures_numbers(probe: Probe) -> None:
     network, data, chips = sample_network()
     found = probe.measured(network, data.splits, chips)
     assert found, "it measures nothing"
+    assert not probe.numbers or found.keys() <= {*probe.numbers}, (
+        f"it measures {sorted(found)}, and says {probe.numbers}"
+    )
     assert all(isfinite(value) for value in found.values()), f"it measures {found}"
     both = type(probe).measured_together([probe, probe], network, data.splits, chips)
     assert both == [found, found], f"measured again it is {both}, not twice {found}"

@@ -37,6 +37,10 @@ class ProbePeak(ComparisonClaim):
     under: RowFilter = RowFilter()
     """The backbones and data sets; each pair of them has two cells, one for each end."""
 
+    def probed(self) -> Iterator[tuple[str, str, str]]:
+        if self.probe:
+            yield self.probe, self.number, "number"
+
     def comparisons(self, evidence: RowSet) -> Iterator[Comparison]:
         for found, where in networks(evidence, self.under):
             values: dict[str, list[float]] = {}

@@ -82,6 +82,15 @@ class ProbeOrder(ComparisonClaim):
             raise ValueError("no method is said in its order; say one, or the `methods` that are meant in turn")
         return self
 
+    def probed(self) -> Iterator[tuple[str, str, str]]:
+        for place, side in enumerate(self.order):
+            probe, number, _ = self._key(side)
+            if probe and side.value is None:
+                said = f"order.{place}" if side.probe is not None or side.number is not None else "number"
+                yield probe, number, said
+        if self.at_equal is not None and self.at_equal.probe:
+            yield self.at_equal.probe, self.at_equal.number or self.number, "at_equal"
+
     def comparisons(self, evidence: RowSet) -> Iterator[Comparison]:
         for found, where in networks(evidence, self.under):
             own = dict.fromkeys(method for _, _, method in found if matches(self.methods, method))

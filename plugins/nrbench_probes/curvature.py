@@ -21,6 +21,7 @@ class Curvature(ImageProbe):
     """gᵀHg/‖g‖² along the gradient g, and the mean of zᵀHz/‖z‖² over random directions z with independent normal entries."""
 
     name: Literal["curvature"] = "curvature"
+    numbers: ClassVar[tuple[str, ...]] = ("along_gradient", "along_random")
     paper: ClassVar[str] = "Incorruptible Neural Networks (ICLR 2026 submission), section 4.4"
 
     images: int = Field(default=256, ge=1)

@@ -17,6 +17,7 @@ class Distance(Probe):
     """
 
     name: Literal["distance"] = "distance"
+    numbers: ClassVar[tuple[str, ...]] = ("from_start", "in_this_epoch")
     paper: ClassVar[str] = "Incorruptible Neural Networks (ICLR 2026 submission), appendix B.4, figure 8b"
 
     def passes(self, images: Mapping[str, int]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -17,6 +17,7 @@ class GradientNorm(ImageProbe):
     """‖∇L(w)‖ of groups of images, as a mean over them, in evaluation mode: without weight decay and momentum."""
 
     name: Literal["gradient_norm"] = "gradient_norm"
+    numbers: ClassVar[tuple[str, ...]] = ("norm",)
 
     group: int = Field(default=128, ge=1)
     """The images of a group; the batch of the training by default."""

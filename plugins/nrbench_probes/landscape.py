@@ -27,6 +27,7 @@ class Flatness(ImageProbe):
     """
 
     name: Literal["flatness"] = "flatness"
+    numbers: ClassVar[tuple[str, ...]] = ("rise", "radius")
     paper: ClassVar[str] = _SOURCE
 
     noise: NoiseModel

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,7 @@ class Performance(ImageProbe):
     """Accuracy in percent and mean loss, without noise or as the mean over noisy copies."""
 
     name: Literal["performance"] = "performance"
+    numbers: ClassVar[tuple[str, ...]] = ("accuracy", "loss")
 
     noise: NoiseModel | None = None
     """What the weights meet; nothing by default."""

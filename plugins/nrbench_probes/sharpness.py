@@ -18,6 +18,7 @@ class AverageSharpness(ImageProbe):
     """L_avg(w) = E_ε L(w + ε) − L(w), ε being the displacement of a noise model; beside it L(w)."""
 
     name: Literal["average_sharpness"] = "average_sharpness"
+    numbers: ClassVar[tuple[str, ...]] = ("sharpness", "loss")
     paper: ClassVar[str] = f"{_PAPER}equation 4"
 
     noise: NoiseModel
@@ -39,6 +40,7 @@ class AscentSharpness(ImageProbe):
     """L_asc(w) = L(w + ρ·∇L(w)/‖∇L(w)‖) − L(w) on m images and their own gradient, as a mean over groups: m-sharpness."""
 
     name: Literal["ascent_sharpness"] = "ascent_sharpness"
+    numbers: ClassVar[tuple[str, ...]] = ("sharpness", "loss")
     paper: ClassVar[str] = f"{_PAPER}equation 3; m-sharpness: Foret et al. 2021, section 3"
 
     rho: float = Field(gt=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -16,6 +16,7 @@ class WeightSize(Probe):
     """‖w‖, max|w| and the root mean square of the weights and, with a noise model, ‖ε‖ and ‖ε‖ ÷ ‖w‖."""
 
     name: Literal["weight_size"] = "weight_size"
+    numbers: ClassVar[tuple[str, ...]] = ("norm", "largest", "rms", "noise_norm", "noise_share")
 
     noise: NoiseModel | None = None
     """What ε is drawn from."""

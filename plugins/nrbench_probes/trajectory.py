@@ -18,6 +18,7 @@ class UpdateGradient(Observer):
     """The norm of the gradient that a method moves the weights by: at the perturbed point, before decay and momentum."""
 
     name: Literal["update_gradient"] = "update_gradient"
+    numbers: ClassVar[tuple[str, ...]] = ("norm",)
     paper: ClassVar[str] = f"{_PAPER}section 4.4, figures 3a and 8a"
 
     def passes(self, images: Mapping[str, int]) -> float:
@@ -35,6 +36,7 @@ class GradientCosine(Observer):
     """
 
     name: Literal["gradient_cosine"] = "gradient_cosine"
+    numbers: ClassVar[tuple[str, ...]] = ("cosine", "perturbed_norm", "clean_norm", "loss", "sharpness")
     paper: ClassVar[str] = f"{_PAPER}section 4.4 and appendix B.1, figures 3b, 5 and 11a"
 
     def passes(self, images: Mapping[str, int]) -> float:
@@ -63,6 +65,7 @@ class PerturbedLoss(Observer):
     """
 
     name: Literal["perturbed_loss"] = "perturbed_loss"
+    numbers: ClassVar[tuple[str, ...]] = ("loss", "loss_at_weights")
     paper: ClassVar[str] = f"{_PAPER}appendix E.4, figure 12"
 
     rho: float | None = Field(default=None, gt=0)
@@ -96,6 +99,7 @@ class Displacement(Observer):
     """
 
     name: Literal["displacement"] = "displacement"
+    numbers: ClassVar[tuple[str, ...]] = ("norm", "share")
 
     def passes(self, images: Mapping[str, int]) -> float:
         return 0.0

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -88,3 +92,35 @@ def test_stored_weights_have_the_counts_of_plain_torch(tmp_path: Path, method: A
     with torch.no_grad():
         right = int((model(pixels).argmax(1) == data.test.labels).sum())
     assert found.clean_correct == right
+
+
+class BySet(Backbone):
+    """Draws its layers in the order of a set of texts, which is another one in each process."""
+
+    name: Literal["by_set"] = "by_set"
+
+    def build(self, *, num_classes: int, input_shape: tuple[int, int, int]) -> nn.Module:
+        layers = {name: nn.Linear(72, 72) for name in {f"layer {number}" for number in range(40)}}
+        return nn.Sequential(nn.Flatten(), layers["layer 7"], nn.Linear(72, num_classes))
+
+
+def first_weights(store: str) -> None:
+    """Run one cell of the network on a store and print what came of it."""
+    try:
+        result(Path(store), BySet(), SGD())
+        print("taken")
+    except ValueError as error:
+        print(str(error)[:60])
+
+
+def test_first_weights_of_another_process_are_compared(tmp_path: Path) -> None:
+    """A network that depends on the order of a set, the same within a process, is an error in the process that differs."""
+    said = []
+    for number in range(2):
+        code = f"from tests.jobs.test_stored import first_weights; first_weights({str(tmp_path)!r})"
+        environment = {**os.environ, "PYTHONHASHSEED": str(number)}
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+        said.append(done.stdout.strip())
+        shutil.rmtree(tmp_path / "store" / "trainings")
+        shutil.rmtree(tmp_path / "store" / "cells", ignore_errors=True)
+    assert said == ["taken", "its first weights are others than another process had for se"]

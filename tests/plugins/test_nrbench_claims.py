@@ -464,3 +464,19 @@ def test_a_training_under_two_labels_is_one_row() -> None:
     group = Better.model_validate({"text": "x", "pairs": [best]}).verdict(Evidence([*once, *again], METHODS_TOO, NOISE))
     alone = Better.model_validate({"text": "x", "pairs": [best]}).verdict(Evidence(once, METHODS, NOISE))
     assert group == alone
+
+
+def test_a_number_that_a_probe_does_not_measure_is_located(
+    write_suite: Callable[..., Path], registry: Registry
+) -> None:
+    """A claim that asks for another number, or for a probe that is not there, is an error at its place."""
+    text = (
+        TINY + "probes: {steps: {name: update_gradient}}\n"
+        "claims:\n  A: {name: probe_order, text: x, probe: steps, number: length, order: [SGD, RWP]}\n"
+        "  B: {name: probe_order, text: x, probe: step, number: norm, order: [SGD, RWP]}\n"
+    )
+    with pytest.raises(SuiteError) as caught:
+        load_suite(write_suite(text), registry)
+    found = {problem.path: str(problem) for problem in caught.value.problems}
+    assert "'steps' does not measure 'length'" in found["claims.A.number"]
+    assert "did you mean 'steps'" in found["claims.B.number"]
