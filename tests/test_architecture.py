@@ -19,8 +19,8 @@ from nrbench import load_registry
 ROOT = Path(__file__).parent.parent
 ORDER = {
     "base": "errors disk component data_file csv chance torch_state statistics sequential log",
-    "families": "hookspecs registry computed displacement sharing analog memory_format scale noise optimizer state masks step schedule method backbone dataset "
-    "loading network probe executor watcher selection row claim sheet section",
+    "families": "hookspecs registry computed displacement sharing loading analog memory_format scale noise optimizer state masks step schedule method backbone dataset "
+    "network probe executor watcher selection row claim sheet section",
     "suite": "shipped reference table recipe cell seeds given suite yaml sweeps layers check passes oracle trial facts locked read schema describe",
     "jobs": "results history files device batches data observe train stored evaluate store lock output record select processes job left plan status watching export bench "
     "expected verify clean doctor",
