@@ -40,6 +40,8 @@ def command(needed: Sequence[str], results: Path, device: str, remove: bool, as_
     folders = folders if needed else [path for path in sorted(results.glob("*")) if path.is_dir()]
     locks = [lock for folder in folders for lock in (folder / jobs.LOCK, *sorted(folder.glob(f"before-*/{jobs.LOCK}")))]
     kept = [*given, *(suites.locked_suite(lock, registry) for lock in locks if lock.is_file())]
+    if remove and not kept:
+        raise UsageError(f"no suite was run in {results} and none is given: everything would go")
     unlocked = [
         folder for folder in folders if (folder / "leaderboard.json").exists() and not (folder / jobs.LOCK).exists()
     ]
@@ -48,8 +50,6 @@ def command(needed: Sequence[str], results: Path, device: str, remove: bool, as_
             f"{unlocked[0]} has a leaderboard and no {jobs.LOCK}, so that nobody knows what it needs: name its suite, or "
             "remove the leaderboard"
         )
-    if remove and not kept:
-        raise UsageError(f"no suite was run in {results} and none is given: everything would go")
     found = list(holdings(root, kept))
     unneeded = [holding for holding in found if not holding.needed]
     if as_json:

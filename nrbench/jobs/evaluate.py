@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import partial
+from math import inf
 from typing import TypeVar
 
 from nrbench.base.chance import Chips, EvaluationChance
@@ -61,8 +62,10 @@ def unmeasured(found: object) -> str:
     for name, value in found.items():
         if not isinstance(name, str) or not name.isprintable():
             return f"it measured something called {name!r:.200}"
-        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
-            return f"its {name} is {value!r:.200}, and no number up to {LARGEST:g}"
+        if isinstance(value, bool) or not isinstance(value, int | float) or value != value or abs(value) == inf:
+            return f"its {name} is {value!r:.200}, and no finite number"
+        if abs(value) > LARGEST:
+            return f"its {name} is beyond {LARGEST:g}"
     return ""
 
 
