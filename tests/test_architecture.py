@@ -132,7 +132,7 @@ def test_the_core_knows_no_plugin() -> None:
     plugins = sorted(path.name for path in (ROOT / "plugins").glob("nrbench_*"))
     hide = f"import sys\nfor name in {plugins}: sys.modules[name] = None\n"
     check = "import nrbench; r = nrbench.load_registry(); assert {e.plugin.name for e in r.entries} == {'core'}, r.entries\n"
-    subprocess.run([sys.executable, "-c", hide + code + check], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", hide + code + check], check=True, timeout=900)
 
 
 def test_no_name_of_a_plugin_stands_in_the_core() -> None:
@@ -189,7 +189,7 @@ def test_help_and_version_do_not_import_torch() -> None:
         "assert not {'torch', 'numpy', 'pydantic'} & set(sys.modules), 'too much is imported'\n"
     )
     for flag in ("--help", "--version"):
-        subprocess.run([sys.executable, "-c", code.replace("--help", flag)], check=True, timeout=60)
+        subprocess.run([sys.executable, "-c", code.replace("--help", flag)], check=True, timeout=900)
 
 
 def test_there_is_no_pickle() -> None:

@@ -13,7 +13,7 @@ def completed(words: str) -> set[str]:
     """What bash is told for words, the last of which is not whole."""
     own = {"_NRBENCH_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split(" ")) - 1)}
     done = subprocess.run(
-        [sys.executable, "-m", "nrbench"], env=os.environ | own, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "nrbench"], env=os.environ | own, capture_output=True, text=True, timeout=900
     )
     assert done.stderr == ""
     return {line.partition(",")[2] for line in done.stdout.splitlines()}
@@ -53,6 +53,6 @@ def test_each_shell_gets_its_script(shell: str) -> None:
         env=os.environ | {"_NRBENCH_COMPLETE": f"{shell}_source"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=900,
     )
     assert f"_NRBENCH_COMPLETE={shell}_complete" in done.stdout

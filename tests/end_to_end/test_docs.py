@@ -49,7 +49,7 @@ def run(command: str, folder: Path) -> str:
         program, *rest = shlex.split(command)
         module = [] if program == "python" else ["-m", program]
         arguments = [sys.executable, *module, *rest]
-    done = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, timeout=250)
+    done = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, f"$ {command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -82,7 +82,7 @@ def test_python_on_the_pages_is_typed(tmp_path: Path) -> None:
     untyped = "[mypy-torch.*,torchvision.*,ray.*,scipy.*]\nfollow_imports = skip\nignore_missing_imports = True\n"
     (tmp_path / "mypy.ini").write_text(f"[mypy]\ncheck_untyped_defs = True\nplugins = pydantic.mypy\n{untyped}")
     command = [sys.executable, "-m", "mypy", "--cache-dir", str(tmp_path / "cache"), *names]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout
     assert len(names) > 15
 
@@ -126,7 +126,7 @@ def test_links_lead_somewhere() -> None:
 def test_what_is_made_from_the_code_is_up_to_date(script: str) -> None:
     """suites/README.md is what the models say today, docs/methods.md what the methods are."""
     made = ROOT / "scripts" / script
-    done = subprocess.run([sys.executable, made, "--check"], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, made, "--check"], capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout
 
 
@@ -140,7 +140,7 @@ def test_the_readme_has_two_commands() -> None:
 def test_the_example_package_as_a_stranger_would(tmp_path: Path) -> None:
     """Installed from its directory it is listed, passes its own tests, and serves in a suite and in training."""
     site, source = tmp_path / "site", ROOT / "plugins" / "nrbench-example"
-    subprocess.run([*INSTALL, "--target", site, source], check=True, timeout=120, cwd=tmp_path)
+    subprocess.run([*INSTALL, "--target", site, source], check=True, timeout=900, cwd=tmp_path)
     (tmp_path / "suite.yaml").write_text((source / "suite.yaml").read_text())
     (tmp_path / "test_it.py").write_text((source / "tests" / "test_nrbench_example.py").read_text())
     assert re.search(r"log_normal +example", run("nrbench ls noise", tmp_path))
@@ -153,7 +153,7 @@ def test_the_example_package_as_a_stranger_would(tmp_path: Path) -> None:
 def test_the_table_of_networks_is_that_of_its_results() -> None:
     """The page of networks says what was measured, nothing in it is wrong, and 95 of 100 families are right."""
     script = [sys.executable, str(ROOT / "scripts" / "make_backbones_table.py"), "--check"]
-    assert subprocess.run(script, timeout=120, check=False).returncode == 0
+    assert subprocess.run(script, timeout=900, check=False).returncode == 0
     results = json.loads((ROOT / "docs" / "results" / "backbones.json").read_text())
     right = [r for r in results.values() if r.get("trains") and r.get("unchanged") and r.get("difference", 1) <= 1e-5]
     assert len(right) + sum("refused" in r for r in results.values()) == len(results)
@@ -165,7 +165,7 @@ def test_a_new_package_installs_and_passes_as_it_is(tmp_path: Path) -> None:
     kinds = ("methods", "noise", "backbones", "datasets", "schedules", "sections")
     run("nrbench new plugin my-things " + " ".join(f"--kind {kind}" for kind in kinds), tmp_path)
     source, site = tmp_path / "my-things", tmp_path / "site"
-    subprocess.run([*INSTALL, "--target", site, source], check=True, timeout=120, cwd=tmp_path)
+    subprocess.run([*INSTALL, "--target", site, source], check=True, timeout=900, cwd=tmp_path)
     assert re.search(r"^\d+ passed", run("pytest -q -p no:cacheprovider my-things/tests", tmp_path), re.MULTILINE)
     for kind in kinds:
         assert "my_things_" in run(f"nrbench ls {kind}", tmp_path)
@@ -175,12 +175,12 @@ def test_names_that_are_no_packages(tmp_path: Path) -> None:
     """A name with anything in it that is no part of one is refused, and so is a directory that is there already."""
     for name in ("My", "a b", "../x", "1a", "a--b", "a_"):
         done = subprocess.run(
-            [sys.executable, "-m", "nrbench", "new", "plugin", name], cwd=tmp_path, capture_output=True, timeout=60
+            [sys.executable, "-m", "nrbench", "new", "plugin", name], cwd=tmp_path, capture_output=True, timeout=900
         )
         assert done.returncode == 2
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "here").mkdir()
     done = subprocess.run(
-        [sys.executable, "-m", "nrbench", "new", "plugin", "here"], cwd=tmp_path, capture_output=True, timeout=60
+        [sys.executable, "-m", "nrbench", "new", "plugin", "here"], cwd=tmp_path, capture_output=True, timeout=900
     )
     assert (done.returncode, list((tmp_path / "here").iterdir())) == (2, [])

@@ -83,6 +83,6 @@ def test_the_document_compiles(run: tuple[Suite, Path], tmp_path: Path) -> None:
     named = relabel(suite, "".join([*ALL, *OWN]))
     (tmp_path / "board.tex").write_text(latex_text(page_of(Leaderboard.of(named, store), named, store)))
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "board.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=900)
     assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
     assert (tmp_path / "board.pdf").stat().st_size > 10_000
